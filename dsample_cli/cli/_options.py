@@ -1,0 +1,141 @@
+"""Options that several commands share, and the ways to set them: flag, environment, config file."""
+
+import functools
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dsample_cli.core.names import did_you_mean
+from dsample_cli.errors import ConfigError
+
+# Every option also reads DSAMPLE_<NAME>; --help fits a terminal of 100 columns.
+COMMAND_SETTINGS = {
+    "auto_envvar_prefix": "DSAMPLE",
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+}
+
+
+# The help of each option would otherwise end in its variable; the command's help says it once.
+Option = functools.partial(typer.Option, show_envvar=False)
+
+
+def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Make a TOML file's entries the defaults of the command's options.
+
+    Keys are option names (`batch-size` or `batch_size`); a table named like the command holds
+    entries for that command alone.
+
+    Raises:
+        ConfigError: If the file is unreadable or has a key that the command does not know.
+    """
+    if path is None or ctx.resilient_parsing:
+        return path
+    entries = _read_toml(path)
+    sections = {k: v for k, v in entries.items() if isinstance(v, dict)}
+    own = {k: v for k, v in entries.items() if k not in sections} | sections.get(
+        ctx.info_name or "", {}
+    )
+    known = [p.name for p in ctx.command.params if p.name and p.name not in ("config", "help")]
+    defaults = {key.replace("-", "_"): value for key, value in own.items()}
+    for name in defaults:
+        if name not in known:
+            options = [option.replace("_", "-") for option in known]
+            raise ConfigError(
+                f"{path}: unknown key '{name.replace('_', '-')}'.",
+                did_you_mean(name.replace("_", "-"), options),
+            )
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return path
+
+
+def apply_preset(ctx: typer.Context, name: str | None) -> str | None:
+    """Make a preset's entries the defaults of the options that nothing else sets.
+
+    Raises:
+        ConfigError: If there is no such preset.
+    """
+    if name is None or ctx.resilient_parsing:
+        return name
+    from dsample_cli.core.config import PRESETS
+    from dsample_cli.core.names import look_up
+
+    preset = {k.replace("-", "_"): v for k, v in look_up(PRESETS, name, "preset").items()}
+    ctx.default_map = {**preset, **(ctx.default_map or {})}
+    return name
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.", "Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+
+
+ConfigOption = Annotated[
+    Path | None,
+    Option(
+        "--config",
+        help="TOML file with options; flags and DSAMPLE_* variables win over it.",
+        callback=read_config,
+        is_eager=True,
+        metavar="FILE",
+    ),
+]
+WorkspaceOption = Annotated[
+    Path,
+    Option("--workspace", help="Folder of runs and the current dataset.", metavar="DIR"),
+]
+JsonOption = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
+QuietOption = Annotated[bool, Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+DebugOption = Annotated[bool, Option("--debug", help="Show the traceback of an error.")]
+RunOption = Annotated[
+    str,
+    Option("--run", "-r", help="Run id, prefix, path, latest or best.", metavar="RUN"),
+]
+TextColumnOption = Annotated[
+    list[str] | None,
+    Option(
+        "--text-column",
+        help="Column with the text; give it twice for sentence pairs. Default: text, else a "
+        "guess that is told.",
+        metavar="NAME",
+    ),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    Option(
+        "--label-column",
+        help="Column with the label. Default: label, else a guess that is told.",
+        metavar="NAME",
+    ),
+]
+GroupsOption = Annotated[
+    str | None,
+    Option(
+        "--groups",
+        help="Train counts HIGH,LOW that part many, medium and few. Default: three equal parts "
+        "of the classes.",
+        metavar="HIGH,LOW",
+    ),
+]
+DeviceOption = Annotated[
+    str, Option("--device", help="auto (CUDA, then MPS, then CPU), cpu, cuda or mps.")
+]
+PrecisionOption = Annotated[
+    str,
+    Option("--precision", help="auto (the fastest that the device has), fp32, bf16 or fp16."),
+]
+UnknownLabelsOption = Annotated[
+    str,
+    Option(
+        "--unknown-labels",
+        help="What to do with labels that training never saw: error, or drop the rows.",
+    ),
+]
+
+DEFAULT_WORKSPACE = Path("dsample_workspace")

@@ -1,0 +1,92 @@
+"""Where results and messages go: results to stdout, everything else to stderr."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dsample_cli.errors import DsampleError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dsample_cli.core.progress import Listener
+
+# Without a terminal rich would assume 80 columns and cut tables.
+_PLAIN_WIDTH = 110
+
+
+class Output:
+    """One command's way to the terminal.
+
+    Args:
+        json_mode: Results are one JSON object.
+        quiet: Nothing but errors on stderr.
+    """
+
+    def __init__(self, json_mode: bool = False, quiet: bool = False) -> None:
+        self.json_mode = json_mode
+        self.quiet = quiet
+
+    def listener(self) -> "Listener":
+        """A listener that shows progress on stderr, or none under --quiet."""
+        from dsample_cli.cli._live import PlainListener, TerminalListener
+        from dsample_cli.core.progress import Silent
+
+        if self.quiet:
+            return Silent()
+        console = make_console(stderr=True)
+        return TerminalListener(console) if console.is_terminal else PlainListener(console)
+
+    def result(self, to_json: Callable[[], Any], show: "Callable[[Console], None]") -> None:
+        """Print a result: as JSON, or the way `show` draws it on a console."""
+        if self.json_mode:
+            print_json(to_json())
+        else:
+            show(make_console())
+
+
+def make_console(stderr: bool = False) -> "Console":
+    """A rich console that never interprets data as markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    return Console(
+        file=stream, markup=False, highlight=False, emoji=False, width=width, soft_wrap=False
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def print_error(error: Exception, json_mode: bool) -> None:
+    """Print an error: one line and a hint on stderr, or a JSON object on stdout."""
+    if isinstance(error, DsampleError):
+        kind, message, hint = type(error).__name__, error.message, error.hint
+    elif isinstance(error, typer.TyperException):
+        kind, hint = "UsageError", "See the command's --help."
+        message = error.format_message()
+    else:
+        kind, message, hint = type(error).__name__, str(error), ""
+    if json_mode:
+        print_json({"error": {"type": kind, "message": message, "hint": hint}})
+        return
+    typer.secho("Error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo(printable(message), err=True)
+    if hint:
+        typer.echo(f"Hint: {printable(hint)}", err=True)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which could drive the terminal.
+
+    Examples:
+        >>> printable("a\\x1b[31mb")
+        'a\\ufffd[31mb'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in text)

@@ -1,0 +1,107 @@
+"""`dsample evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsample_cli.cli._options import (
+    DEFAULT_WORKSPACE,
+    ConfigOption,
+    DebugOption,
+    DeviceOption,
+    GroupsOption,
+    JsonOption,
+    LabelColumnOption,
+    Option,
+    PrecisionOption,
+    QuietOption,
+    RunOption,
+    TextColumnOption,
+    UnknownLabelsOption,
+    WorkspaceOption,
+)
+from dsample_cli.cli._output import Output
+from dsample_cli.errors import ConfigError
+
+
+def evaluate(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="Labelled file. Default: the run's test split, else validation."),
+    ] = None,
+    run: RunOption = "latest",
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    unknown_labels: UnknownLabelsOption = "error",
+    groups: GroupsOption = None,
+    intervals: Annotated[
+        bool,
+        Option("--intervals/--no-intervals", help="95% bootstrap intervals."),
+    ] = True,
+    predictions: Annotated[
+        str | None,
+        Option(
+            "--predictions",
+            help="Score this file of predictions, made by any tool, instead of a run.",
+            metavar="FILE",
+        ),
+    ] = None,
+    prediction_column: Annotated[
+        str, Option("--prediction-column", help="Its column with the predicted label.")
+    ] = "prediction",
+    confusion: Annotated[
+        Path | None,
+        Option("--confusion", help="Write the confusion matrix as PNG.", metavar="FILE"),
+    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Report how well each class is recognised.
+
+    \b
+    Examples:
+      dsample evaluate
+      dsample evaluate test.csv --run best
+      dsample evaluate --json --no-intervals
+      dsample evaluate --predictions other.csv --label-column y --prediction-column p
+    """
+    from dsample_cli.reports.tables import print_evaluation
+    from dsample_cli.runs.workspace import Workspace
+    from dsample_cli.workflows import evaluate as workflow
+
+    output = Output(json, quiet)
+    if predictions is not None:
+        if data is not None:
+            raise ConfigError("Give either DATA or --predictions, not both.")
+        result = workflow.evaluate_file(
+            predictions, label_column or "label", prediction_column, groups, intervals
+        )
+    else:
+        listener = output.listener()
+        try:
+            result = workflow.evaluate_run(
+                Workspace(workspace).find_run(run),
+                data,
+                listener,
+                tuple(text_column or ()),
+                label_column,
+                unknown_labels,
+                groups,
+                intervals,
+                device,
+                precision,
+            )
+        finally:
+            if close := getattr(listener, "close", None):
+                close()
+    if confusion is not None:
+        from dsample_cli.reports.figures import write_confusion_png
+
+        write_confusion_png(confusion, result.evaluation.confusion, result.evaluation.labels)
+    output.result(result.to_json, lambda console: print_evaluation(console, result))

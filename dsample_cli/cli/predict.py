@@ -1,0 +1,113 @@
+"""`dsample predict`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dsample_cli.cli._options import (
+    DEFAULT_WORKSPACE,
+    ConfigOption,
+    DebugOption,
+    DeviceOption,
+    JsonOption,
+    Option,
+    PrecisionOption,
+    QuietOption,
+    RunOption,
+    TextColumnOption,
+    WorkspaceOption,
+)
+from dsample_cli.cli._output import Output, print_json
+from dsample_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dsample_cli.workflows.predict import PredictSummary
+
+
+def predict(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT", help="CSV, TSV, JSONL or Parquet file, also .gz; - is stdin."
+        ),
+    ],
+    run: RunOption = "latest",
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", help="Write to FILE, which appears whole.", metavar="FILE"),
+    ] = None,
+    text_column: TextColumnOption = None,
+    include_data: Annotated[
+        bool, Option("--data/--no-data", help="Repeat the input row in each line.")
+    ] = True,
+    top: Annotated[
+        int | None, Option("--top", min=1, help="List only the K most probable classes.")
+    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Label new text: one JSON line a row, in input order.
+
+    \b
+    Examples:
+      dsample predict new.csv > predictions.jsonl
+      dsample predict new.csv -o predictions.jsonl --top 3 --no-data
+      cat new.jsonl | dsample predict - --run best
+    """
+    if json and output is None:
+        raise ConfigError(
+            "--json prints a summary, so the predictions need a file.", "Add -o predictions.jsonl"
+        )
+    from dsample_cli.runs.files import atomic_writer
+    from dsample_cli.runs.workspace import Workspace
+    from dsample_cli.workflows import predict as workflow
+
+    out = Output(json, quiet)
+    listener = out.listener()
+    stored = Workspace(workspace).find_run(run)
+
+    def run_with(write: "Callable[[str], object]") -> "PredictSummary":
+        return workflow.predict(
+            stored,
+            data,
+            write,
+            listener,
+            tuple(text_column or ()),
+            include_data,
+            top,
+            device,
+            precision,
+        )
+
+    try:
+        if output is None:
+            summary = run_with(sys.stdout.write)
+        else:
+            with atomic_writer(output) as file:
+                summary = run_with(file.write)
+    finally:
+        if close := getattr(listener, "close", None):
+            close()
+    if summary.without_text:
+        listener.warn(f"{summary.without_text} rows have no text; their label is null.")
+    if output is not None and json:
+        print_json(
+            {
+                "run": summary.run,
+                "rows": summary.rows,
+                "output": str(output),
+                "labels": dict(summary.labels.most_common()),
+                "without_text": summary.without_text,
+            }
+        )
+    elif output is not None:
+        listener.note(f"{summary.rows} rows labelled by {summary.run} -> {output}")

@@ -1,0 +1,1 @@
+"""The method itself: scores, schedules, sampling. NumPy only."""

@@ -1,0 +1,244 @@
+"""What a training run is asked to do: one flat, validated record of options.
+
+The command line, environment variables and config files all end here. Field names are the option
+names with underscores; `to_options` writes what `dsample train --config` reads back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from dsample_cli.core.names import did_you_mean, look_up
+from dsample_cli.core.schedules import SCHEDULES, make_schedule
+from dsample_cli.core.selection import SELECTION_METRICS
+from dsample_cli.errors import ConfigError
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Options of `dsample train`; see its --help for their meaning.
+
+    Raises:
+        ConfigError: On construction, if a value is impossible; the message names the option.
+    """
+
+    data: str
+    val: str | None = None
+    test: str | None = None
+    val_size: float = 0.2
+    test_size: float = 0.0
+    text_column: tuple[str, ...] = ()
+    label_column: str | None = None
+    group_column: str | None = None
+    labels: str | None = None
+    unknown_labels: str = "error"
+
+    model: str = "minilm"
+    tokenizer: str | None = None
+    max_length: int = 128
+    truncation_side: str = "right"
+    dropout: float | None = None
+
+    score: str = "softmax"
+    temperature: str | float = AUTO
+    minority_share: float | None = None
+    schedule: str = "cyclic"
+    cycle: int = 3
+    warmup_epochs: int | None = None
+    switch_start: str = "weighted"
+    order: str = "shuffled"
+    loss: str = "ce"
+
+    epochs: int = 12
+    batch_size: int = 32
+    lr: str | float = AUTO
+    head_lr_factor: float = 10.0
+    lr_schedule: str = "linear"
+    lr_warmup: float = 0.05
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    grad_clip: float = 1.0
+    patience: int = 0
+    select_on: str = "macro-f1"
+    seed: int = 42
+    device: str = AUTO
+    precision: str = AUTO
+    groups: str | None = None
+    keep_checkpoints: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        self._check_numbers()
+        self.make_schedule()
+
+    def make_schedule(self) -> Any:
+        """Build the schedule that the options describe."""
+        return make_schedule(
+            self.schedule,
+            cycle=self.cycle,
+            warmup_epochs=self.planned_warmup_epochs,
+            switch_start=self.switch_start,
+        )
+
+    @property
+    def planned_warmup_epochs(self) -> int:
+        """Warmup epochs as asked for; half of the planned epochs otherwise."""
+        return self.epochs // 2 if self.warmup_epochs is None else self.warmup_epochs
+
+    @property
+    def group_thresholds(self) -> tuple[int, int] | None:
+        """--groups HIGH,LOW as numbers."""
+        return None if self.groups is None else parse_thresholds(self.groups)
+
+    def to_options(self) -> dict[str, Any]:
+        """Options as a config file holds them: kebab-case names, nothing that is unset."""
+        options = {name.replace("_", "-"): value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in options.items()
+            if value is not None and value != ()
+        }
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "TrainConfig":
+        """Read what `to_options` wrote.
+
+        Raises:
+            ConfigError: If a name is unknown or a value impossible.
+        """
+        names = [f.name for f in fields(cls)]
+        values = {name.replace("-", "_"): value for name, value in options.items()}
+        for name in values:
+            if name not in names:
+                raise ConfigError(f"Unknown option '{name}'.", did_you_mean(name, names))
+        if isinstance(values.get("text_column"), list):
+            values["text_column"] = tuple(values["text_column"])
+        return cls(**values)
+
+    def _check_names(self) -> None:
+        # Imported here: numpy is slow to load, and --help reads this module for the defaults.
+        from dsample_cli.core.class_scores import CLASS_SCORES
+        from dsample_cli.core.sampling import ORDERS
+
+        look_up(CLASS_SCORES, self.score, "score")
+        look_up(SCHEDULES, self.schedule, "schedule")
+        for option, choices in {
+            "order": ORDERS,
+            "select_on": tuple(SELECTION_METRICS),
+            "unknown_labels": ("error", "drop"),
+            "truncation_side": ("right", "left"),
+            "lr_schedule": ("linear", "cosine", "constant"),
+            "optimizer": ("adamw", "adam"),
+            "device": (AUTO, "cpu", "cuda", "mps"),
+            "precision": (AUTO, "fp32", "bf16", "fp16"),
+        }.items():
+            value = getattr(self, option)
+            if value not in choices:
+                flag = option.replace("_", "-")
+                raise ConfigError(f"Unknown --{flag} '{value}'.", did_you_mean(value, choices))
+        if self.groups is not None:
+            parse_thresholds(self.groups)
+
+    def _check_numbers(self) -> None:
+        for option, lowest in {
+            "epochs": 1,
+            "batch_size": 1,
+            "max_length": 4,
+            "patience": 0,
+            "seed": 0,
+        }.items():
+            _require(self, option, getattr(self, option) >= lowest, f"at least {lowest}")
+        for option in ("weight_decay", "grad_clip"):
+            _require(self, option, getattr(self, option) >= 0, "0 or more")
+        for option in ("lr", "temperature"):
+            value = getattr(self, option)
+            is_usable = value == AUTO or (not isinstance(value, str) and 0 < value < float("inf"))
+            _require(self, option, is_usable, "auto or a number above 0")
+        _require(self, "head_lr_factor", self.head_lr_factor > 0, "above 0")
+        _require(self, "lr_warmup", 0 <= self.lr_warmup < 1, "a share from 0 to below 1")
+        for option in ("val_size", "test_size"):
+            _require(self, option, 0 <= getattr(self, option) < 1, "a share from 0 to below 1")
+        if self.val_size + self.test_size >= 1:
+            raise ConfigError("--val-size and --test-size leave no training rows.")
+        if self.dropout is not None:
+            _require(self, "dropout", 0 <= self.dropout < 1, "a share from 0 to below 1")
+        if self.minority_share is not None:
+            _require(self, "minority_share", 0 < self.minority_share < 1, "between 0 and 1")
+            if self.score != "softmax":
+                raise ConfigError(
+                    f"--minority-share sets the temperature of --score softmax, not '{self.score}'."
+                )
+
+
+# The reference's own settings (s2jin/D-Sampling_Imbalanced-CLS). It stops when its count of epochs
+# without improvement exceeds 5, which is a patience of 6 as counted here.
+PAPER_PRESET: dict[str, Any] = {
+    "optimizer": "adam",
+    "lr": 1e-5,
+    "head-lr-factor": 1.0,
+    "lr-schedule": "constant",
+    "lr-warmup": 0.0,
+    "weight-decay": 0.0,
+    "batch-size": 128,
+    "max-length": 96,
+    "grad-clip": 10.0,
+    "precision": "fp32",
+    "select-on": "loss",
+    "patience": 6,
+    "epochs": 1000,
+    "warmup-epochs": 5,
+    "order": "file",
+    "score": "softmax",
+    "temperature": 1.0,
+    "loss": "ce",
+}
+
+PRESETS: dict[str, dict[str, Any]] = {"paper": PAPER_PRESET}
+
+
+def parse_thresholds(text: str) -> tuple[int, int]:
+    """Read `HIGH,LOW` train counts that part many, medium and few.
+
+    Raises:
+        ConfigError: If the text is not two whole numbers with HIGH >= LOW.
+
+    Examples:
+        >>> parse_thresholds("100,20")
+        (100, 20)
+    """
+    try:
+        high, low = (int(part) for part in text.split(","))
+    except ValueError:
+        high, low = -1, 0
+    if high < low or low < 0:
+        raise ConfigError(
+            f"--groups takes two train counts, the higher first, not '{text}'.",
+            "For example --groups 100,20: many above 100, few below 20.",
+        )
+    return high, low
+
+
+def parse_number_or_auto(text: str, option: str) -> str | float:
+    """Read `auto` or a number.
+
+    Raises:
+        ConfigError: If it is neither.
+
+    Examples:
+        >>> parse_number_or_auto("0.25", "temperature")
+        0.25
+    """
+    if text == AUTO:
+        return AUTO
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--{option} takes auto or a number, not '{text}'.") from None
+
+
+def _require(config: TrainConfig, option: str, condition: bool, wanted: str) -> None:
+    if not condition:
+        flag, value = option.replace("_", "-"), getattr(config, option)
+        raise ConfigError(f"--{flag} must be {wanted}, not {value}.")

@@ -1,0 +1,37 @@
+"""How a long job tells what it does: the terminal listens, the job does not know how it looks."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Listener(Protocol):
+    """Hears of progress. Every method may be called from any room; none may fail."""
+
+    def note(self, message: str) -> None:
+        """Something worth knowing, once."""
+
+    def warn(self, message: str) -> None:
+        """Something that may spoil the result."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """A new phase begins, of `total` items when that is known."""
+
+    def advance(self, count: int) -> None:
+        """`count` more items of the phase are done."""
+
+    def epoch_finished(self, record: Mapping[str, Any]) -> None:
+        """An epoch ended; `record` is its line of epochs.jsonl."""
+
+
+class Silent:
+    """A listener that hears nothing."""
+
+    def note(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+    def phase(self, name: str, total: int | None = None) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+    def epoch_finished(self, record: Mapping[str, Any]) -> None: ...

@@ -1,0 +1,1 @@
+"""Tables in: reading, columns, labels, splits, profile. Never imports torch."""

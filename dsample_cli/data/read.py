@@ -1,0 +1,136 @@
+"""Read columns at once as strings, or whole rows in a stream.
+
+No message ever holds text from the rows: what Arrow says about a bad row is replaced.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from dsample_cli.data import json_lines, parquet
+from dsample_cli.data.csv_text import END_CELL, broken_csv, csv_body, read_header
+from dsample_cli.data.streams import Source
+from dsample_cli.errors import DataError
+
+# A CSV row must fit into a block; one that does not is tried again with the next larger block.
+BLOCK_BYTES = (1 << 20, 1 << 24, 1 << 28, (1 << 31) - 1)
+ROW_TOO_LONG = "straddl"
+
+
+def read_columns(source: Source, columns: Sequence[str]) -> pa.Table:
+    """Read some columns, each as text exactly as it is written.
+
+    Args:
+        source: What `open_source` gave.
+        columns: Names of existing columns; a name that comes twice is read once.
+
+    Returns:
+        A table of `pa.string()` columns. Null is missing: no value in Parquet, null or no key in
+        JSONL. A CSV file has no null, only empty cells.
+
+    Raises:
+        DataError: If there are no rows, or the file is broken; names the line.
+    """
+    distinct = list(dict.fromkeys(columns))
+    if source.format == "csv":
+        table = _read_csv(source, distinct)
+    elif source.format == "jsonl":
+        table = pa.table(json_lines.read_strings(source, distinct))
+    else:
+        table = pa.table(parquet.read_strings(source, distinct))
+    if table.num_rows == 0:
+        raise DataError(
+            f"{source.name} has a header but no rows.", "Give a file with one example a row."
+        )
+    return table
+
+
+def iter_rows(source: Source, batch_rows: int = 4096) -> Iterator[list[dict[str, Any]]]:
+    """Read whole rows in order, in batches, holding only a part of the file in memory.
+
+    CSV cells are strings; JSONL values are as parsed; of Parquet, dates, decimals and bytes are
+    strings and NaN is None. All values can be written as JSON.
+
+    Raises:
+        DataError: Where the file is broken, after the rows before that place.
+    """
+    if source.format == "parquet":
+        yield from parquet.iter_rows(source, batch_rows)
+        return
+    if source.format == "jsonl":
+        rows = json_lines.iter_objects(source)
+    else:
+        rows = chain.from_iterable(batch.to_pylist() for batch in _iter_csv(source))
+    while batch := list(islice(rows, batch_rows)):
+        yield batch
+
+
+def _read_csv(source: Source, columns: Sequence[str]) -> pa.Table:
+    names, header_bytes = read_header(source)
+    for block_bytes in BLOCK_BYTES:
+        try:
+            with csv_body(source, header_bytes, len(names)) as body:
+                table = pc.read_csv(body, **_options(source, names, columns, block_bytes))
+        except pa.ArrowInvalid as error:
+            if ROW_TOO_LONG not in str(error):
+                raise broken_csv(source) from None
+        else:
+            return _without_end_row(table, source)
+    raise broken_csv(source)
+
+
+def _iter_csv(source: Source) -> Iterator[pa.RecordBatch]:
+    """Record batches of a CSV file; starts again behind the rows given if one is too long."""
+    names, header_bytes = read_header(source)
+    rows_given = 0
+    for block_bytes in BLOCK_BYTES:
+        try:
+            with csv_body(source, header_bytes, len(names)) as body:
+                options = _options(source, names, names, block_bytes)
+                for batch in _from_row(pc.open_csv(body, **options), rows_given, source):
+                    rows_given += batch.num_rows
+                    yield batch
+                return
+        except pa.ArrowInvalid as error:
+            if ROW_TOO_LONG not in str(error):
+                raise broken_csv(source) from None
+    raise broken_csv(source)
+
+
+def _from_row(
+    batches: Iterator[pa.RecordBatch], first_row: int, source: Source
+) -> Iterator[pa.RecordBatch]:
+    """Leave out the rows before `first_row` and the end row, which is in the last batch."""
+    held = None
+    for batch in batches:
+        if batch.num_rows == 0:
+            continue
+        if held is not None:
+            yield held
+        held = batch.slice(min(first_row, batch.num_rows))
+        first_row = max(0, first_row - batch.num_rows)
+    if held is not None:
+        yield _without_end_row(held, source)
+
+
+def _without_end_row(table: Any, source: Source) -> Any:
+    if table.num_rows == 0 or table.column(0)[-1].as_py() != END_CELL:
+        raise broken_csv(source)  # an open quote took the end row in
+    return table.slice(0, table.num_rows - 1)
+
+
+def _options(
+    source: Source, names: Sequence[str], columns: Sequence[str], block_bytes: int
+) -> dict[str, Any]:
+    return {
+        "read_options": pc.ReadOptions(column_names=list(names), block_size=block_bytes),
+        "parse_options": pc.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
+        "convert_options": pc.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()),
+            include_columns=list(columns),
+            strings_can_be_null=False,
+        ),
+    }

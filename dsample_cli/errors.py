@@ -1,0 +1,36 @@
+"""Errors that a user can mend.
+
+Whatever the library raises on purpose is a `DsampleError`: one sentence that names the file, line
+or option, and a hint that ends with what to type. `cli.main` alone turns them into terminal output;
+every other exception is a bug and keeps its traceback.
+"""
+
+
+class DsampleError(Exception):
+    """A problem with the user's data, configuration or run (exit code 1).
+
+    Args:
+        message: What is wrong, one sentence, naming the file, line, column or option.
+        hint: How to mend it, if possible a command to type.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class DataError(DsampleError):
+    """The input data cannot be used as it is."""
+
+
+class ConfigError(DsampleError):
+    """An option or a config file asks for something impossible."""
+
+
+class RunError(DsampleError):
+    """A stored run, or the workspace, cannot be used."""
+
+
+class MissingExtraError(DsampleError):
+    """An optional package is not installed."""

@@ -1,0 +1,1 @@
+"""Labels and probabilities in, figures out."""

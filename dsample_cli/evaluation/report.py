@@ -1,0 +1,174 @@
+"""One evaluation of a set of predictions: everything that `dsample evaluate` shows."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsample_cli.core.imbalance import frequency_groups
+from dsample_cli.errors import DataError, RunError
+from dsample_cli.evaluation.intervals import bootstrap_intervals
+from dsample_cli.evaluation.metrics import (
+    ClassReport,
+    class_reports,
+    confusion_matrix,
+    expected_calibration_error,
+    group_recall,
+    metrics_from_confusion,
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a set of predictions is.
+
+    Attributes:
+        rows: Evaluated rows.
+        metrics: The summary metrics and "ece", which is None without probabilities.
+        per_class: Every class, in label-id order.
+        groups: Mean recall of the many, medium and few groups, None where empty.
+        class_groups: Group of each class, in label-id order.
+        labels: Name of each class, in label-id order.
+        confusion: Counts by true and predicted class, shape [C, C].
+        intervals: 95% interval of each summary metric, None when not asked for.
+    """
+
+    rows: int
+    metrics: dict[str, float | None]
+    per_class: tuple[ClassReport, ...]
+    groups: dict[str, float | None]
+    class_groups: tuple[str, ...]
+    labels: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    intervals: dict[str, tuple[float, float]] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the public JSON object of `dsample evaluate --json`, but for its key `run`."""
+        answer: dict[str, Any] = {
+            "rows": self.rows,
+            "metrics": dict(self.metrics),
+            "per_class": [asdict(report) for report in self.per_class],
+            "groups": dict(self.groups),
+            "confusion": {"labels": list(self.labels), "matrix": self.confusion.tolist()},
+        }
+        if self.intervals is not None:
+            answer["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
+        return answer
+
+
+def evaluate_predictions(
+    y_true: NDArray[np.integer],
+    y_pred: NDArray[np.integer],
+    label_names: Sequence[str],
+    train_counts: Sequence[int] | NDArray[np.integer] | None = None,
+    probabilities: NDArray[np.floating] | None = None,
+    group_thresholds: Sequence[int] | None = None,
+    intervals: bool = True,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate predictions.
+
+    Args:
+        y_true: True label ids, shape [N], N >= 1.
+        y_pred: Predicted label ids, shape [N].
+        label_names: Name of each class, length C, in label-id order.
+        train_counts: Training rows of each class, length C. Without them the groups follow the
+            evaluated rows.
+        probabilities: Probability of each class, shape [N, C], for the calibration error.
+        group_thresholds: `(high, low)` train counts that part the groups, instead of terciles.
+        intervals: Whether to bootstrap 95% intervals.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        DataError: If there are no rows.
+        RunError: If a probability is not a finite number.
+
+    Examples:
+        >>> found = evaluate_predictions(np.array([0, 0, 1]), np.array([0, 1, 1]), ["ham", "spam"])
+        >>> found.metrics["balanced_accuracy"], found.groups["few"]
+        (0.75, 1.0)
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if len(y_true) == 0:
+        raise DataError("There are no rows to evaluate.", "Give a file with at least one row.")
+    confusion = confusion_matrix(y_true, y_pred, len(label_names))
+    reports = class_reports(confusion, label_names, train_counts)
+    support = confusion.sum(axis=1)
+    groups = _class_groups(support, train_counts, group_thresholds)
+    return Evaluation(
+        rows=len(y_true),
+        metrics={
+            **metrics_from_confusion(confusion),
+            "ece": _calibration_error(y_true, y_pred, probabilities),
+        },
+        per_class=reports,
+        groups=group_recall(np.array([report.recall for report in reports]), support, groups),
+        class_groups=tuple(groups),
+        labels=tuple(label_names),
+        confusion=confusion,
+        intervals=bootstrap_intervals(confusion, seed=seed) if intervals else None,
+    )
+
+
+def most_confused(
+    confusion: NDArray[np.integer], labels: Sequence[str], count: int = 10
+) -> list[tuple[str, str, int]]:
+    """List the commonest mistakes as (true label, predicted label, rows), most rows first.
+
+    Args:
+        confusion: Counts by true and predicted class, shape [C, C].
+        labels: Name of each class, length C.
+        count: At most so many; ties are in label-id order.
+
+    Examples:
+        >>> most_confused(np.array([[4, 1, 0], [2, 1, 0], [0, 0, 1]]), ["a", "b", "c"])
+        [('b', 'a', 2), ('a', 'b', 1)]
+    """
+    mistakes = np.array(confusion)
+    np.fill_diagonal(mistakes, 0)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[: max(count, 0)]
+    cells = (divmod(int(cell), len(labels)) for cell in order)
+    return [
+        (labels[true], labels[predicted], int(mistakes[true, predicted]))
+        for true, predicted in cells
+        if mistakes[true, predicted] > 0
+    ]
+
+
+def _class_groups(
+    support: NDArray[np.integer],
+    train_counts: Sequence[int] | NDArray[np.integer] | None,
+    thresholds: Sequence[int] | None,
+) -> list[str]:
+    """Group the classes by train count, else by support.
+
+    By support, classes without any are set aside first: names that only a model made up would
+    otherwise fill the group few and leave it empty of recall.
+    """
+    if train_counts is not None:
+        return frequency_groups(np.asarray(train_counts), thresholds)
+    supported = np.flatnonzero(support)
+    groups = ["few"] * len(support)
+    groups_of_supported = frequency_groups(support[supported], thresholds)
+    for class_id, group in zip(supported, groups_of_supported, strict=True):
+        groups[class_id] = group
+    return groups
+
+
+def _calibration_error(
+    y_true: NDArray[np.integer],
+    y_pred: NDArray[np.integer],
+    probabilities: NDArray[np.floating] | None,
+) -> float | None:
+    """ECE of the probability that each row's predicted class was given."""
+    if probabilities is None:
+        return None
+    confidence = np.asarray(probabilities)[np.arange(len(y_pred)), y_pred]
+    if not np.isfinite(confidence).all():
+        raise RunError(
+            "The model's probabilities are not finite numbers: its training diverged.",
+            "Train again with a lower --lr, or with --precision fp32.",
+        )
+    return expected_calibration_error(confidence, y_true == y_pred)

@@ -1,0 +1,1 @@
+"""Results in; terminal tables, pictures and HTML pages out."""

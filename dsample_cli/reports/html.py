@@ -1,0 +1,44 @@
+"""The report of a run: one page that opens anywhere, offline, and can be mailed as it is."""
+
+from dsample_cli.reports._files import Target, write_whole
+from dsample_cli.reports._page import page
+from dsample_cli.reports._run_report import ClassRow, RunReport, SplitResult
+from dsample_cli.reports._sections import (
+    classes_section,
+    header_section,
+    mistakes_section,
+    repeat_section,
+    results_section,
+    warnings_section,
+)
+from dsample_cli.reports._training_section import training_section
+
+__all__ = ["ClassRow", "RunReport", "SplitResult", "render_run_report", "write_run_report"]
+
+
+def write_run_report(target: Target, report: RunReport) -> None:
+    """Write the report page of a run, whole or not at all.
+
+    The page fetches nothing, and its Content-Security-Policy forbids it to; every text is escaped.
+
+    Args:
+        target: Path or open binary file.
+        report: What to show.
+    """
+    text = render_run_report(report)
+    # A surrogate, which a broken file name can bring in, has no UTF-8 form.
+    write_whole(target, lambda file: file.write(text.encode("utf-8", errors="replace")))
+
+
+def render_run_report(report: RunReport) -> str:
+    """Return the report page of a run as HTML."""
+    parts = (
+        header_section(report),
+        warnings_section(report.warnings),
+        results_section(report.splits),
+        classes_section(report),
+        mistakes_section(report),
+        training_section(report),
+        repeat_section(report),
+    )
+    return page(f"{report.run} – dsample run report", "\n".join(filter(None, parts)))

@@ -1,0 +1,284 @@
+"""Results as terminal tables; text from data is never markup and cannot drive the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_BAR_WIDTH = 24
+# Tables of classes are cut in the middle beyond this; --json has them all.
+_MOST_CLASSES = 40
+_GROUP_STYLE = {"many": "blue", "medium": "cyan", "few": "magenta"}
+_SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "blue"}
+_METRICS = {
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "weighted_f1": "weighted F1",
+    "g_mean": "G-mean",
+    "mcc": "MCC",
+    "ece": "calibration error (ECE)",
+}
+
+
+def print_analysis(console: Console, result: Any) -> None:
+    """Draw an `AnalyzeResult`."""
+    profile, table = result.profile, result.table
+    text_columns = " + ".join(table.text_columns)
+    console.print(
+        Text.assemble(
+            (clean(table.path), "bold"),
+            f"  {profile.usable_rows:,} usable rows of {profile.rows:,}, {len(profile.classes)} "
+            f"classes, median {profile.median_words:.0f} words\n"
+            f"text: {clean(text_columns)}   label: {clean(table.label_column)}",
+        )
+    )
+    console.print(_class_table(profile.classes))
+    console.print(_imbalance_line(profile.imbalance))
+    console.print()
+    _print_problems(console, profile.problems)
+    _print_sampling(console, result)
+    if result.suggestions:
+        console.print(Text("What to try", style="bold"))
+        for suggestion in result.suggestions:
+            console.print(Text.assemble("  ", (suggestion.command, "bold green")))
+            console.print(Text("    " + suggestion.reason, style="dim"))
+
+
+def print_training(console: Console, result: Any) -> None:
+    """Draw a `TrainResult`."""
+    if result.status != "completed":
+        return
+    heading = Text.assemble("\nRun ", (result.run.id, "bold"))
+    heading.append(f"  best epoch {result.best_epoch} of {result.epochs} (from 0)")
+    console.print(heading)
+    table = _table("split", "macro-F1", "balanced accuracy", "accuracy", "few recall")
+    for split, figures in result.metrics.items():
+        keys = ("macro_f1", "balanced_accuracy", "accuracy", "few_recall")
+        table.add_row(split, *(_figure(figures[key]) for key in keys))
+    if result.metrics:
+        console.print(table)
+    console.print(Text(f"Stored in {result.run.path}"))
+    console.print(Text("Next: dsample evaluate    dsample predict INPUT -o out.jsonl", style="dim"))
+
+
+def print_evaluation(console: Console, result: Any) -> None:
+    """Draw an `EvaluateResult`."""
+    evaluation = result.evaluation
+    name = f"Run {result.run} on " if result.run else ""
+    console.print(Text(f"{name}{clean(result.source)}: {evaluation.rows:,} rows", style="bold"))
+    console.print(_report_table(evaluation))
+    metrics = _table("metric", "value", *(["95% interval"] if evaluation.intervals else []))
+    for key, title in _METRICS.items():
+        value = evaluation.metrics.get(key)
+        if value is None:
+            continue
+        row = [title, _figure(value)]
+        if evaluation.intervals:
+            ends = evaluation.intervals.get(key)
+            row.append(f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else "")
+        metrics.add_row(*row)
+    console.print(metrics)
+    shown = [f"{g} {_figure(r)}" for g, r in evaluation.groups.items() if r is not None]
+    console.print(Text("Mean recall by class frequency: " + ", ".join(shown)))
+    if result.confused:
+        console.print(Text("\nMost confused (true -> predicted)", style="bold"))
+        for true, predicted, count in result.confused[:5]:
+            console.print(Text(f"  {count:>5}  {clean(true)} -> {clean(predicted)}"))
+
+
+def print_runs(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the objects of `dsample runs list --json`."""
+    if not entries:
+        console.print("There are no runs. Train one with: dsample train DATA")
+        return
+    table = _table("run", "status", "model", "schedule", "score", "macro-F1", right=(5,))
+    styles = {"completed": "green", "running": "cyan", "interrupted": "yellow"}
+    for entry in entries:
+        value = entry["macro_f1"]
+        table.add_row(
+            Text(entry["run"], no_wrap=True),
+            Text(entry["status"], style=styles.get(entry["status"], "red")),
+            *(clean(entry[key] or "-") for key in ("model", "schedule", "score")),
+            "-" if value is None else _figure(value),
+        )
+    console.print(table)
+
+
+def print_run(console: Console, details: Mapping[str, Any]) -> None:
+    """Draw `dsample runs show`."""
+    config = details.get("config", {})
+    console.print(Text.assemble(("Run ", ""), (details["run"], "bold"), f"  {details['status']}"))
+    facts = {
+        "created": str(details.get("created", ""))[:19].replace("T", " ") + " UTC",
+        "data": details.get("data", {}).get("train", {}).get("path"),
+        "classes": len(details.get("labels", [])),
+        "device": " ".join(str(v) for v in details.get("device", {}).values()),
+        "error": details.get("error"),
+        "stored in": details["path"],
+    }
+    for name, value in facts.items():
+        if value:
+            console.print(Text(f"  {name:10} {clean(value)}"))
+    settings = "  ".join(f"{k}={v}" for k, v in config.items() if k not in ("data", "val", "test"))
+    console.print(Text("  settings   " + clean(settings)))
+    if details["epoch_records"]:
+        console.print(_epoch_table(details["epoch_records"], details.get("best_epoch")))
+    for split, figures in (details.get("metrics") or {}).items():
+        console.print(
+            Text(
+                f"  {split}: macro-F1 {_figure(figures['macro_f1'])}, accuracy "
+                f"{_figure(figures['accuracy'])}, balanced accuracy "
+                f"{_figure(figures['balanced_accuracy'])}"
+            )
+        )
+
+
+def clean(value: Any) -> str:
+    """A value as text without control characters."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+
+
+def _class_table(classes: Sequence[Any]) -> Table:
+    table = _table("class", "count", "share", "", "group", right=(1, 2))
+    largest = classes[0].count
+    for c in _ends(classes):
+        if c is None:
+            table.add_row("...", "", "", "", "")
+            continue
+        bar = "█" * max(1, round(_BAR_WIDTH * c.count / largest))
+        style = _GROUP_STYLE[c.group]
+        table.add_row(
+            clean(c.label),
+            f"{c.count:,}",
+            _percent(c.share),
+            Text(bar, style=style),
+            Text(c.group, style=style),
+        )
+    return table
+
+
+def _imbalance_line(imbalance: Any) -> Text:
+    return Text.assemble(
+        "Imbalance ratio ",
+        (f"{imbalance.ratio:.1f}", "bold"),
+        f"   effective classes {imbalance.effective_classes:.1f}   entropy {imbalance.entropy:.3f} "
+        f"nats (evenness {imbalance.evenness:.2f})\nGini {imbalance.gini:.3f}   KL to uniform "
+        f"{imbalance.kl_to_uniform:.3f}   total variation {imbalance.total_variation:.3f}",
+    )
+
+
+def _print_problems(console: Console, problems: Sequence[Any]) -> None:
+    if not problems:
+        console.print(Text("No problems found.\n", style="green"))
+        return
+    console.print(Text("Problems", style="bold"))
+    for problem in problems:
+        line = Text("  ")
+        line.append(problem.code, style=_SEVERITY_STYLE[problem.severity])
+        line.append(f"  {clean(problem.message)}")
+        if problem.rows:
+            shown = ", ".join(str(row) for row in problem.rows[:5])
+            line.append(f" Rows {shown}{', ...' if problem.count > 5 else ''}.", style="dim")
+        console.print(line)
+    console.print()
+
+
+def _print_sampling(console: Console, result: Any) -> None:
+    profile = result.profile
+    if len(profile.classes) < 2:
+        return
+    rarest = profile.classes[-1]
+    order = {name: i for i, name in enumerate(profile.names)}
+    console.print(Text("Expected share of what is drawn", style="bold"))
+    scores = list(result.scores)
+    table = _table("class", "natural", *(s.name for s in scores), right=range(1, 2 + len(scores)))
+    for c in _ends(profile.classes, most=12):
+        if c is None:
+            table.add_row("...", *[""] * (1 + len(scores)))
+            continue
+        shares = [_percent(float(s.share[order[c.label]])) for s in scores]
+        table.add_row(clean(c.label), _percent(c.share), *shares)
+    console.print(table)
+    temperatures = [f"{s.name} at {s.temperature:.4g}" for s in scores if s.temperature]
+    console.print(Text(f"Temperature chosen by auto: {', '.join(temperatures)}", style="dim"))
+    few = _table(
+        "schedule", "mean mix", *(f"few, {s.name}" for s in scores), right=range(1, 2 + len(scores))
+    )
+    for schedule in result.schedules:
+        mark = "*" if schedule.depends_on_run else ""
+        shares = [_percent(schedule.few_share[s.name]) for s in scores]
+        few.add_row(schedule.name + mark, f"{schedule.mean_mix:.2f}", *shares)
+    if rarest.group == "few":
+        console.print(Text("\nShare of the few group over a training", style="bold"))
+        console.print(few)
+        console.print(Text("* while every epoch improves; the run decides.\n", style="dim"))
+
+
+def _report_table(evaluation: Any) -> Table:
+    table = _table(
+        "class", "train", "rows", "precision", "recall", "", "F1", "group", right=(1, 2, 3, 4, 6)
+    )
+    pairs = list(zip(evaluation.per_class, evaluation.class_groups, strict=True))
+    pairs.sort(key=lambda pair: (-(pair[0].train_count or pair[0].support), pair[0].label))
+    for pair in _ends(pairs):
+        if pair is None:
+            table.add_row("...", *[""] * 7)
+            continue
+        c, group = pair
+        bar = "█" * round(c.recall * 10)
+        table.add_row(
+            clean(c.label),
+            "-" if c.train_count is None else f"{c.train_count:,}",
+            f"{c.support:,}",
+            _figure(c.precision, 3),
+            _figure(c.recall, 3) if c.support else "-",
+            Text(bar.ljust(10, "░") if c.support else "", style=_GROUP_STYLE[group]),
+            _figure(c.f1, 3),
+            Text(group, style=_GROUP_STYLE[group]),
+        )
+    return table
+
+
+def _epoch_table(records: Sequence[Mapping[str, Any]], best_epoch: int | None) -> Table:
+    table = _table("epoch", "mix", "few drawn", "train loss", "macro-F1", "few recall", "")
+    for record in records:
+        validation = record.get("validation") or {}
+        few = record["drawn_by_group"].get("few")
+        table.add_row(
+            str(record["epoch"]),
+            f"{record['mix']:.2f}",
+            "-" if few is None else _percent(few),
+            _figure(record["train_loss"]),
+            _figure(validation.get("macro_f1")),
+            _figure(validation.get("few_recall")),
+            "best" if record["epoch"] == best_epoch else "" if record["judged"] else "not judged",
+        )
+    return table
+
+
+def _table(*columns: str, right: Sequence[int] | None = None) -> Table:
+    """A borderless table; all columns but the first are right-aligned unless `right` says which."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, name in enumerate(columns):
+        is_right = i > 0 if right is None else i in right
+        table.add_column(name, justify="right" if is_right else "left", overflow="fold")
+    return table
+
+
+def _ends(items: Sequence[Any], most: int = _MOST_CLASSES) -> list[Any]:
+    """The items, or their first and last ones with a None between."""
+    if len(items) <= most:
+        return list(items)
+    return [*items[: most // 2], None, *items[-(most // 2) :]]
+
+
+def _figure(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else f"{share:.2%}"

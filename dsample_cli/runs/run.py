@@ -1,0 +1,161 @@
+"""One run's directory: its manifest, its files, its lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from filelock import FileLock, Timeout
+
+from dsample_cli.errors import RunError
+from dsample_cli.runs.files import read_json, write_json, write_text
+
+SCHEMA = 1
+
+COMPLETED = "completed"
+RUNNING = "running"
+FAILED = "failed"
+INTERRUPTED = "interrupted"
+DAMAGED = "damaged"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A directory `runs/<run id>/`; its files are named by the properties."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def epochs_file(self) -> Path:
+        return self.path / "epochs.jsonl"
+
+    @property
+    def split_file(self) -> Path:
+        return self.path / "split.csv"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def confusion_file(self) -> Path:
+        return self.path / "confusion.png"
+
+    @property
+    def model_dir(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.path / "checkpoints"
+
+    def predictions_file(self, split: str) -> Path:
+        return self.path / f"predictions-{split}.jsonl"
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The content of run.json, with a dead process's `running` told as `interrupted`.
+
+        Raises:
+            RunError: If it is missing, damaged or of a newer schema.
+        """
+        try:
+            manifest = read_json(self.manifest_file)
+            if not isinstance(manifest, dict) or "status" not in manifest:
+                raise RunError(f"{self.manifest_file} is damaged: no status.")
+        except RunError as error:
+            raise RunError(
+                error.message, f"Remove the run with: dsample runs remove {self.id}"
+            ) from error
+        if manifest.get("schema", SCHEMA) > SCHEMA:
+            raise RunError(
+                f"Run {self.id} was written by a newer dsample (schema {manifest['schema']}).",
+                "Upgrade with: pip install --upgrade dsample-cli",
+            )
+        if manifest["status"] == RUNNING and not self.is_locked():
+            manifest["status"] = INTERRUPTED
+        return manifest
+
+    def update_manifest(self, **changes: Any) -> dict[str, Any]:
+        """Change some entries of run.json."""
+        manifest = read_json(self.manifest_file) | changes
+        write_json(self.manifest_file, manifest)
+        return manifest
+
+    def write_config(self, options: dict[str, Any]) -> None:
+        """Write config.toml, which `dsample train --config` takes to repeat the run."""
+        head = "# Repeat this run with: dsample train --config config.toml\n"
+        write_text(self.config_file, head + tomli_w.dumps(options))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for writing.
+
+        Raises:
+            RunError: If another process holds it.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"Run {self.id} is in use by another process.", "Wait until it ends, or stop it."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether a living process holds the run."""
+        lock_file = self.path / ".lock"
+        if not lock_file.exists():
+            return False
+        lock = FileLock(lock_file)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            return True
+        lock.release()
+        return False
+
+
+def write_manifest(run: Run, manifest: dict[str, Any]) -> None:
+    """Write run.json anew."""
+    write_json(run.manifest_file, {"schema": SCHEMA, "run": run.id, **manifest})
+
+
+def write_split(run: Run, rows: dict[str, list[int]]) -> None:
+    """Write split.csv: for each split the 0-based data rows of the file that it came from."""
+    lines = [f"{row},{split}" for split, numbers in rows.items() for row in numbers]
+    write_text(run.split_file, "\n".join(["row,split", *lines]) + "\n")
+
+
+def read_split(run: Run, split: str) -> list[int]:
+    """Rows of one split, in the order of split.csv.
+
+    Raises:
+        RunError: If the file is missing or damaged.
+    """
+    try:
+        lines = run.split_file.read_text(encoding="utf-8").splitlines()[1:]
+        return [int(row) for row, name in (line.split(",") for line in lines) if name == split]
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run.split_file} is damaged or missing.") from error

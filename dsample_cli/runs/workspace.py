@@ -1,0 +1,204 @@
+"""The workspace: a folder with runs and a current dataset."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dsample_cli.core.names import did_you_mean
+from dsample_cli.errors import RunError
+from dsample_cli.runs.files import read_json, write_json
+from dsample_cli.runs.run import COMPLETED, DAMAGED, RUNNING, SCHEMA, Run
+
+DEFAULT_WORKSPACE = "dsample_workspace"
+RUN_HINT = "List the runs with: dsample runs list"
+
+
+@dataclass(frozen=True)
+class CurrentDataset:
+    """The file that `dsample analyze` saw last, with the columns that it used."""
+
+    path: str
+    sha256: str
+    text_columns: tuple[str, ...]
+    label_column: str
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run as lists show it; `manifest` is empty when run.json is damaged."""
+
+    run: Run
+    status: str
+    created: str
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder `dsample_workspace/`; it need not exist until something is written."""
+
+    path: Path
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.path / "runs"
+
+    def create(self) -> None:
+        """Make the folder and workspace.json.
+
+        Raises:
+            RunError: If it cannot be written.
+        """
+        try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
+            if not (self.path / "workspace.json").exists():
+                write_json(self.path / "workspace.json", {"schema": SCHEMA, "dataset": None})
+        except OSError as error:
+            raise RunError(
+                f"Cannot write the workspace {self.path}: {error.strerror}.",
+                "Choose another with --workspace DIR or DSAMPLE_WORKSPACE.",
+            ) from error
+
+    def set_current_dataset(self, dataset: CurrentDataset) -> None:
+        self.create()
+        write_json(self.path / "workspace.json", {"schema": SCHEMA, "dataset": asdict(dataset)})
+
+    def current_dataset(self) -> CurrentDataset | None:
+        """The current dataset, None when there is none.
+
+        Raises:
+            RunError: If workspace.json is damaged.
+        """
+        if not (self.path / "workspace.json").exists():
+            return None
+        try:
+            entry = read_json(self.path / "workspace.json")["dataset"]
+            return entry and CurrentDataset(
+                **{**entry, "text_columns": tuple(entry["text_columns"])}
+            )
+        except (RunError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.path / 'workspace.json'} is damaged.",
+                "Name the data file: dsample train DATA, or run dsample analyze DATA again.",
+            ) from error
+
+    def create_run(self, label: str) -> Run:
+        """Make a new run directory, named by UTC time, `label` and a random part."""
+        self.create()
+        while True:
+            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+            run = Run(self.runs_dir / f"{stamp}-{label}-{secrets.token_hex(2)}")
+            try:
+                run.path.mkdir()
+                return run
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise RunError(
+                    f"Cannot write the workspace {self.path}: {error.strerror}.",
+                    "Choose another with --workspace DIR or DSAMPLE_WORKSPACE.",
+                ) from error
+
+    def list_runs(self) -> list[RunSummary]:
+        """All runs, newest first; damaged ones are told by their status."""
+        if not self.runs_dir.is_dir():
+            return []
+        summaries = []
+        for path in self.runs_dir.iterdir():
+            if path.is_dir() and not path.name.startswith("."):
+                summaries.append(_summarise(Run(path)))
+        return sorted(summaries, key=lambda s: (s.created, s.run.id), reverse=True)
+
+    def find_run(self, name: str) -> Run:
+        """Find a run by id, unambiguous prefix, path, `latest` or `best`.
+
+        Raises:
+            RunError: If there is none, or more than one.
+        """
+        if name == "latest":
+            return self._latest().run
+        if name == "best":
+            return self._best().run
+        if (Path(name) / "run.json").is_file() and (os.sep in name or Path(name).is_dir()):
+            return Run(Path(name).resolve())
+        ids = [summary.run.id for summary in self.list_runs()]
+        matches = [name] if name in ids else [i for i in ids if name and i.startswith(name)]
+        if len(matches) > 1:
+            raise RunError(
+                f"'{name}' fits {len(matches)} runs: {', '.join(sorted(matches)[:5])}.",
+                "Give more of the run id.",
+            )
+        if not matches:
+            guess = did_you_mean(name, ids) if ids and len(name) > 8 else ""
+            raise RunError(
+                f"There is no run '{name}' in {self.path}.", f"{guess} {RUN_HINT}".strip()
+            )
+        return Run(self.runs_dir / matches[0])
+
+    def remove_run(self, run: Run) -> None:
+        """Delete a run's directory; a run that is being trained is refused."""
+        if run.path.parent != self.runs_dir.resolve() and run.path.parent != self.runs_dir:
+            raise RunError(f"{run.path} is not in the workspace {self.path}.")
+        if run.path.is_symlink():
+            run.path.unlink()
+            return
+        with run.locked():
+            # The rename makes the run vanish at once, however long the deletion takes.
+            doomed = run.path.with_name(f".removed-{run.id}-{secrets.token_hex(2)}")
+            run.path.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def _completed(self) -> list[RunSummary]:
+        runs = [s for s in self.list_runs() if s.status == COMPLETED]
+        if not runs:
+            raise RunError(
+                f"There is no completed run in {self.path}.",
+                "Train one with: dsample train DATA, or name a workspace with --workspace DIR.",
+            )
+        return runs
+
+    def _latest(self) -> RunSummary:
+        return max(self._completed(), key=lambda s: (s.manifest.get("completed", ""), s.run.id))
+
+    def _best(self) -> RunSummary:
+        latest = self._latest()
+
+        def comparable(summary: RunSummary) -> bool:
+            return _data_identity(summary) == _data_identity(latest) and bool(
+                summary.manifest.get("metrics", {}).get("validation")
+            )
+
+        runs = [s for s in self._completed() if comparable(s)]
+        if not runs:
+            raise RunError(
+                "No run has validation figures, so none is best.",
+                "Name one: --run RUN. " + RUN_HINT,
+            )
+        return max(runs, key=lambda s: (s.manifest["metrics"]["validation"]["macro_f1"], s.created))
+
+
+def _data_identity(summary: RunSummary) -> tuple[Any, Any]:
+    train = summary.manifest.get("data", {}).get("train", {})
+    return train.get("sha256"), summary.manifest.get("validation_rows_sha256")
+
+
+def _summarise(run: Run) -> RunSummary:
+    try:
+        manifest = run.read_manifest()
+        return RunSummary(run, manifest["status"], str(manifest.get("created", "")), manifest)
+    except RunError:
+        # A run that is just being made has no manifest yet.
+        status = RUNNING if run.is_locked() else DAMAGED
+        return RunSummary(run, status, _stamp_of(run.id), {})
+
+
+def _stamp_of(run_id: str) -> str:
+    try:
+        return datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).isoformat()
+    except ValueError:
+        return ""

@@ -1,0 +1,225 @@
+"""Train one model under a schedule: the only call that the train workflow makes into this room."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_model
+from transformers import set_seed
+
+from dsample_cli.core.class_scores import Floats
+from dsample_cli.core.config import AUTO, TrainConfig
+from dsample_cli.core.imbalance import frequency_groups
+from dsample_cli.core.progress import Listener
+from dsample_cli.core.sampling import count_classes
+from dsample_cli.core.selection import replay
+from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
+from dsample_cli.training.devices import Device
+from dsample_cli.training.encoders import load_for_training, longest_input
+from dsample_cli.training.inference import predict_logits
+from dsample_cli.training.interrupts import deferred_interrupts
+from dsample_cli.training.losses import Objective
+from dsample_cli.training.optim import auto_lr, build_optimizer
+from dsample_cli.training.recorder import EpochRecorder, Hooks, Record
+from dsample_cli.training.sampler import EpochSampler
+from dsample_cli.training.tokenization import TokenizedTexts, make_collator, tokenize
+from dsample_cli.training.trainer import make_trainer
+
+Columns = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained model and how it came about.
+
+    Attributes:
+        model: With the weights of the best judged epoch (the last when none was judged).
+        tokenizer: Its tokenizer.
+        records: Lines of epochs.jsonl.
+        best_epoch: Whose weights the model has.
+        was_stopped: The user asked to stop; the model is not finished.
+    """
+
+    model: Any
+    tokenizer: Any
+    records: list[Record]
+    best_epoch: int
+    was_stopped: bool
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A loaded model with tokenized data, ready to train.
+
+    Attributes:
+        config: With `lr` and `max_length` resolved to numbers.
+    """
+
+    config: TrainConfig
+    model: Any
+    tokenizer: Any
+    device: Device
+    label_names: tuple[str, ...]
+    train: TokenizedTexts
+    train_codes: NDArray[np.integer]
+    validation: TokenizedTexts | None
+
+    @property
+    def cut_share(self) -> float:
+        """Share of training texts that fill max_length and may have lost their end."""
+        return float((self.train.lengths >= self.train.max_length).mean())
+
+
+def prepare(
+    config: TrainConfig,
+    label_names: tuple[str, ...],
+    texts: Columns,
+    codes: NDArray[np.integer],
+    validation_texts: Columns | None,
+    device: Device,
+) -> Fitting:
+    """Load the model and tokenize; settles what the config leaves to the model."""
+    set_seed(config.seed)
+    model, tokenizer = load_for_training(
+        config.model,
+        label_names,
+        texts,
+        config.tokenizer,
+        config.dropout,
+        config.truncation_side,
+    )
+    config = replace(
+        config,
+        max_length=longest_input(model, tokenizer, config.max_length),
+        lr=auto_lr(model) if config.lr == AUTO else config.lr,
+    )
+    return Fitting(
+        config,
+        model,
+        tokenizer,
+        device,
+        label_names,
+        tokenize(tokenizer, texts, config.max_length),
+        codes,
+        None
+        if validation_texts is None
+        else tokenize(tokenizer, validation_texts, config.max_length),
+    )
+
+
+def fit(
+    fitting: Fitting,
+    weights: Floats,
+    checkpoints_dir: Path,
+    measure: Callable[[NDArray[np.floating]], dict[str, Any]],
+    save_record: Callable[[Record], None],
+    listener: Listener,
+    earlier_records: Sequence[Record] = (),
+    on_restart: Callable[[int], None] = lambda known: None,
+) -> FitResult:
+    """Train under the config's schedule, from the newest checkpoint when there is one.
+
+    Args:
+        fitting: Model and data.
+        weights: Per-example weight of each class, shape [C].
+        checkpoints_dir: Checkpoints and the best weights; kept when training is cut short.
+        measure: Validation logits -> figures of the epoch's record.
+        save_record: Stores a finished epoch.
+        listener: Hears of progress.
+        earlier_records: Stored epochs of the run that is resumed.
+        on_restart: Told, before training, how many of them the checkpoint knows; the rest will be
+            trained and stored again.
+    """
+    with deferred_interrupts(listener) as stop_requested:
+        hooks = Hooks(_validator(fitting, measure), save_record, stop_requested, listener)
+        recorder = _train(fitting, weights, checkpoints_dir, hooks, earlier_records, on_restart)
+    best_epoch = _restore_best(fitting.model, recorder)
+    return FitResult(
+        fitting.model, fitting.tokenizer, recorder.records, best_epoch, recorder.was_stopped
+    )
+
+
+def _train(
+    fitting: Fitting,
+    weights: Floats,
+    checkpoints_dir: Path,
+    hooks: Hooks,
+    earlier_records: Sequence[Record],
+    on_restart: Callable[[int], None],
+) -> EpochRecorder:
+    config, model = fitting.config, fitting.model
+    model.to(fitting.device.type)
+    objective = Objective(config.loss)
+    schedule = config.make_schedule()
+    checkpoint = newest_checkpoint(checkpoints_dir)
+    remove_newer(checkpoints_dir, checkpoint.step if checkpoint else -1)
+    known = checkpoint.recorder["epochs_recorded"] if checkpoint else 0
+    records = list(earlier_records[:known])
+    on_restart(known)
+    sampler = EpochSampler(
+        fitting.train_codes,
+        weights,
+        fitting.train.lengths,
+        config.batch_size,
+        config.seed,
+        config.order,
+    )
+    counts = count_classes(fitting.train_codes, len(fitting.label_names))
+    recorder = EpochRecorder(
+        config,
+        schedule,
+        sampler,
+        objective,
+        fitting.label_names,
+        frequency_groups(counts, config.group_thresholds),
+        counts,
+        weights,
+        checkpoints_dir / "best.safetensors",
+        hooks,
+        progress=replay(schedule, records, config.select_on),
+        records=records,
+        resumed=checkpoint.recorder if checkpoint else None,
+    )
+    assert config.lr != AUTO
+    trainer = make_trainer(
+        config,
+        model,
+        build_optimizer(
+            model, float(config.lr), config.head_lr_factor, config.weight_decay, config.optimizer
+        ),
+        sampler,
+        make_collator(fitting.tokenizer, fitting.train, fitting.train_codes),
+        objective,
+        fitting.device,
+        checkpoints_dir,
+        recorder,
+    )
+    trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+    return recorder
+
+
+def _validator(
+    fitting: Fitting, measure: Callable[[NDArray[np.floating]], dict[str, Any]]
+) -> Callable[[], dict[str, Any]] | None:
+    if fitting.validation is None:
+        return None
+    collator = make_collator(fitting.tokenizer, fitting.validation)
+    n_classes = len(fitting.label_names)
+
+    def validate() -> dict[str, Any]:
+        return measure(predict_logits(fitting.model, collator, fitting.device, n_classes))
+
+    return validate
+
+
+def _restore_best(model: Any, recorder: EpochRecorder) -> int:
+    """Load the best judged epoch's weights, unless they are the present ones."""
+    best = recorder.progress.selection.best_epoch
+    last = len(recorder.records) - 1
+    if recorder.was_stopped or best is None or best == last:
+        return last if best is None else best
+    load_model(model, str(recorder.best_file), device=str(model.device))
+    return best

@@ -1,0 +1,75 @@
+"""Logits of many texts: length-sorted batches, results in input order."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dsample_cli.training.devices import Device
+from dsample_cli.training.tokenization import Collator
+
+# Padded tokens and rows a batch; beyond this a CPU gains nothing and a GPU is full.
+_BATCH_TOKENS = 8192
+_BATCH_ROWS = 256
+
+
+def predict_logits(
+    model: Any,
+    collator: Collator,
+    device: Device,
+    n_classes: int,
+    on_rows: Callable[[int], None] = lambda count: None,
+) -> NDArray[np.float32]:
+    """Forward all rows of the collator without gradients.
+
+    Args:
+        model: The classifier, already on the device.
+        collator: Rows to predict.
+        device: Where the model is, and its precision.
+        n_classes: C.
+        on_rows: Called with the number of rows after each batch.
+
+    Returns:
+        Logits in input order, shape [N, C], fp32.
+    """
+    logits = np.empty((len(collator.tokens), n_classes), dtype=np.float32)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode(), device.autocast():
+        for rows in token_batches(collator.tokens.lengths):
+            batch = {k: v.to(device.type) for k, v in collator(rows).items() if k != "labels"}
+            logits[rows] = model(**batch).logits.float().cpu().numpy()
+            on_rows(len(rows))
+    model.train(was_training)
+    return logits
+
+
+def token_batches(
+    lengths: NDArray[np.integer], tokens: int = _BATCH_TOKENS, rows: int = _BATCH_ROWS
+) -> list[NDArray[np.int64]]:
+    """Cut rows, sorted by length, into batches of at most `tokens` padded tokens and `rows` rows.
+
+    Examples:
+        >>> [b.tolist() for b in token_batches(np.array([5, 2, 9]), tokens=10)]
+        [[1, 0], [2]]
+    """
+    order = np.argsort(lengths, kind="stable")
+    sorted_lengths = lengths[order]
+    batches, start = [], 0
+    while start < len(order):
+        # Sorted, so a batch's padded size is its row count times its last length.
+        ahead = sorted_lengths[start : start + rows]
+        fits = np.arange(1, len(ahead) + 1) * ahead <= tokens
+        size = max(1, int(fits.sum()))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities of logits, shape [N, C]."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponent = np.exp(shifted)
+    return exponent / exponent.sum(axis=1, keepdims=True)

@@ -1,0 +1,116 @@
+"""Texts as flat arrays of token ids, and batches padded only to their longest text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids of N texts without a Python object a row.
+
+    Attributes:
+        arrays: For each model input (input_ids, and token_type_ids for pairs) the ids of all texts,
+            one after the other.
+        offsets: Where each text begins in the arrays, shape [N + 1].
+        max_length: The cut; a text of this length may have lost its end.
+    """
+
+    arrays: dict[str, NDArray[np.int32]]
+    offsets: NDArray[np.int64]
+    max_length: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, shape [N]."""
+        return np.diff(self.offsets)
+
+
+def tokenize(tokenizer: Any, texts: Sequence[Sequence[str]], max_length: int) -> TokenizedTexts:
+    """Tokenize texts, or pairs of texts, cut to `max_length` tokens.
+
+    Args:
+        tokenizer: A transformers tokenizer.
+        texts: One sequence of N texts, or two for pairs.
+        max_length: Most tokens a text keeps, special tokens included.
+    """
+    names = [n for n in tokenizer.model_input_names if n != "attention_mask"]
+    if len(texts) < 2 and "token_type_ids" in names:
+        names.remove("token_type_ids")  # all zero for single texts, which is every model's default
+    pieces: dict[str, list[NDArray[np.int32]]] = {name: [] for name in names}
+    lengths: list[NDArray[np.int64]] = []
+    for start in range(0, len(texts[0]), _BATCH):
+        batch = [list(column[start : start + _BATCH]) for column in texts]
+        encoded = tokenizer(
+            *batch, truncation=True, max_length=max_length, return_attention_mask=False
+        )
+        lengths.append(np.array([len(ids) for ids in encoded["input_ids"]], dtype=np.int64))
+        for name in names:
+            pieces[name].append(_flatten(encoded[name], int(lengths[-1].sum())))
+    offsets = np.concatenate([[0], *lengths]).cumsum()
+    arrays = {
+        name: np.concatenate(parts) if parts else np.empty(0, np.int32)
+        for name, parts in pieces.items()
+    }
+    return TokenizedTexts(arrays, offsets, max_length)
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Turns row numbers into a padded batch.
+
+    Attributes:
+        tokens: The texts.
+        labels: Label id of each row, None for unlabelled rows.
+        padding: Padding id of each model input.
+        left: Pad on the left instead of the right.
+    """
+
+    tokens: TokenizedTexts
+    labels: NDArray[np.integer] | None
+    padding: dict[str, int]
+    left: bool = False
+
+    def __call__(self, rows: Sequence[int] | NDArray[np.integer]) -> dict[str, torch.Tensor]:
+        index = np.asarray(rows, dtype=np.int64)
+        starts = self.tokens.offsets[index]
+        lengths = self.tokens.offsets[index + 1] - starts
+        longest = int(lengths.max())
+        position = np.arange(longest)
+        mask = position >= longest - lengths[:, None] if self.left else position < lengths[:, None]
+        # Flat positions of all tokens of the batch, row after row.
+        ends = lengths.cumsum()
+        flat = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1])
+        batch = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
+        for name, ids in self.tokens.arrays.items():
+            padded = np.full(mask.shape, self.padding[name], dtype=np.int64)
+            padded[mask] = ids[flat]
+            batch[name] = torch.from_numpy(padded)
+        if self.labels is not None:
+            batch["labels"] = torch.from_numpy(self.labels[index].astype(np.int64))
+        return batch
+
+
+def make_collator(
+    tokenizer: Any, tokens: TokenizedTexts, labels: NDArray[np.integer] | None = None
+) -> Collator:
+    """A collator with the tokenizer's padding ids and side."""
+    padding = {
+        "input_ids": tokenizer.pad_token_id,
+        "token_type_ids": tokenizer.pad_token_type_id,
+    }
+    left = tokenizer.padding_side == "left"
+    return Collator(tokens, labels, {n: padding.get(n, 0) for n in tokens.arrays}, left)
+
+
+def _flatten(lists: Sequence[Sequence[int]], total: int) -> NDArray[np.int32]:
+    return np.fromiter((i for ids in lists for i in ids), dtype=np.int32, count=total)

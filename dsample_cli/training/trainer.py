@@ -1,0 +1,91 @@
+"""The one place where transformers' Trainer is subclassed and configured."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+
+from dsample_cli.core.config import TrainConfig
+from dsample_cli.training.devices import Device
+from dsample_cli.training.losses import Objective
+from dsample_cli.training.sampler import EpochSampler
+from dsample_cli.training.tokenization import Collator
+
+
+class RowNumbers(torch.utils.data.Dataset[int]):
+    """A dataset whose items are their own row numbers; the collator looks the rows up."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+    def __getitems__(self, rows: list[int]) -> list[int]:
+        return rows
+
+
+class ScheduledTrainer(Trainer):
+    """A Trainer that reads its epochs from an `EpochSampler` and does nothing else differently."""
+
+    def __init__(self, sampler: EpochSampler, **options: Any) -> None:
+        super().__init__(**options)
+        self._epoch_sampler = sampler
+        # The recorder reports; the Trainer's own printing would mix with it.
+        for callback in (PrinterCallback, ProgressCallback):
+            self.remove_callback(callback)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        return self._epoch_sampler
+
+
+def make_trainer(
+    config: TrainConfig,
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    sampler: EpochSampler,
+    collator: Collator,
+    objective: Objective,
+    device: Device,
+    checkpoints_dir: Path,
+    callback: Any,
+) -> ScheduledTrainer:
+    """Build the Trainer of a run. Evaluation, logging and saving are the callback's decisions."""
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints_dir),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        lr_scheduler_type=config.lr_schedule,
+        warmup_steps=config.lr_warmup,
+        max_grad_norm=config.grad_clip,
+        seed=config.seed,
+        use_cpu=device.type == "cpu",
+        bf16=device.precision == "bf16",
+        fp16=device.precision == "fp16",
+        tf32=True if device.type == "cuda" and torch.cuda.get_device_capability()[0] >= 8 else None,
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_total_limit=2,
+        remove_unused_columns=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=device.type == "cuda",
+    )
+    # Several visible GPUs without torchrun would make it DataParallel with a multiplied batch.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return ScheduledTrainer(
+        sampler,
+        model=model,
+        args=arguments,
+        train_dataset=RowNumbers(len(sampler)),
+        data_collator=collator,
+        optimizers=(optimizer, None),
+        compute_loss_func=objective,
+        callbacks=[callback],
+    )

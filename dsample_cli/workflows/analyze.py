@@ -1,0 +1,155 @@
+"""Look at a data file before training on it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from dsample_cli.core.class_scores import CLASS_SCORES, Floats, scored_share
+from dsample_cli.core.config import parse_thresholds
+from dsample_cli.core.progress import Listener
+from dsample_cli.core.schedules import SCHEDULES, make_schedule, mixes
+from dsample_cli.data.profile import Profile, profile_table
+from dsample_cli.data.table import TextTable, read_text_table
+from dsample_cli.runs.workspace import CurrentDataset, Workspace
+from dsample_cli.workflows.scoring import ResolvedScore, resolve_score
+from dsample_cli.workflows.suggestions import Suggestion, suggest
+
+
+@dataclass(frozen=True)
+class ScorePreview:
+    """What one score draws when it is followed fully.
+
+    Attributes:
+        name: Its name.
+        temperature: Chosen temperature, None when the score has none.
+        share: Expected share of each class, shape [C].
+    """
+
+    name: str
+    temperature: float | None
+    share: Floats
+
+
+@dataclass(frozen=True)
+class SchedulePreview:
+    """How much of the training a schedule leaves to the score.
+
+    Attributes:
+        name: Its name.
+        mean_mix: Mean mix over the planned epochs.
+        few_share: Score name -> mean expected share of the few group over these epochs.
+        depends_on_run: Whether the run may change it.
+    """
+
+    name: str
+    mean_mix: float
+    few_share: dict[str, float]
+    depends_on_run: bool
+
+
+@dataclass(frozen=True)
+class AnalyzeResult:
+    """What `dsample analyze` shows."""
+
+    table: TextTable
+    profile: Profile
+    scores: tuple[ScorePreview, ...]
+    schedules: tuple[SchedulePreview, ...]
+    suggestions: tuple[Suggestion, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON object of `dsample analyze --json`."""
+        text = self.table.text_columns
+        return {
+            "data": {
+                "path": self.table.path,
+                "rows": self.profile.rows,
+                "usable_rows": self.profile.usable_rows,
+                "sha256": self.table.sha256,
+                "text_column": text[0] if len(text) == 1 else list(text),
+                "label_column": self.table.label_column,
+            },
+            "classes": [asdict(c) for c in self.profile.classes],
+            "imbalance": asdict(self.profile.imbalance),
+            "problems": [asdict(p) | {"rows": list(p.rows)} for p in self.profile.problems],
+            "sampling": {
+                score.name: dict(zip(self.profile.names, score.share.tolist(), strict=True))
+                for score in self.scores
+            },
+            "temperature": {
+                score.name: score.temperature for score in self.scores if score.temperature
+            },
+            "suggestions": [asdict(s) for s in self.suggestions],
+        }
+
+
+def analyze(
+    data: str,
+    workspace: Workspace,
+    listener: Listener,
+    text_columns: tuple[str, ...] = (),
+    label_column: str | None = None,
+    groups: str | None = None,
+    epochs: int = 12,
+    cycle: int = 3,
+) -> AnalyzeResult:
+    """Profile a file, preview what the samplers would draw, and make it the current dataset.
+
+    Args:
+        data: Data file; "-" for standard input, which does not become the current dataset.
+        workspace: Remembers the file and its columns.
+        listener: Hears what was guessed.
+        text_columns: One, or two for pairs; guessed when empty.
+        label_column: Guessed when None.
+        groups: "HIGH,LOW" train counts of the groups, instead of terciles.
+        epochs: Planned epochs of the schedule preview.
+        cycle: Cycle of the schedule preview.
+
+    Raises:
+        DsampleError: If the file or the workspace cannot be used.
+    """
+    thresholds = parse_thresholds(groups) if groups else None
+    table = read_text_table(data, text_columns, label_column)
+    for note in table.notes:
+        listener.note(note)
+    profile = profile_table(table, thresholds)
+    if data != "-":
+        assert table.label_column is not None
+        workspace.set_current_dataset(
+            CurrentDataset(table.path, table.sha256, table.text_columns, table.label_column)
+        )
+    scores = _preview_scores(profile)
+    return AnalyzeResult(
+        table,
+        profile,
+        scores,
+        _preview_schedules(profile, scores, epochs, cycle),
+        suggest(profile),
+    )
+
+
+def _preview_scores(profile: Profile) -> tuple[ScorePreview, ...]:
+    def preview(name: str) -> ScorePreview:
+        score: ResolvedScore = resolve_score(name, profile.counts)
+        return ScorePreview(name, score.temperature, scored_share(profile.counts, score.weights))
+
+    return tuple(preview(name) for name in CLASS_SCORES)
+
+
+def _preview_schedules(
+    profile: Profile, scores: tuple[ScorePreview, ...], epochs: int, cycle: int
+) -> tuple[SchedulePreview, ...]:
+    group_of = {c.label: c.group for c in profile.classes}
+    is_few = np.array([group_of[name] == "few" for name in profile.names])
+    natural = profile.counts / profile.counts.sum()
+    previews = []
+    for name in SCHEDULES:
+        schedule = make_schedule(name, cycle=cycle, warmup_epochs=epochs // 2)
+        mix = float(np.mean(mixes(schedule, epochs)))
+        few = {
+            score.name: float(((1 - mix) * natural + mix * score.share)[is_few].sum())
+            for score in scores
+        }
+        previews.append(SchedulePreview(name, mix, few, schedule.depends_on_run))
+    return tuple(previews)

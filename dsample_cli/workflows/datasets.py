@@ -1,0 +1,218 @@
+"""From files to the rows, texts and label ids of train, validation and test."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.progress import Listener
+from dsample_cli.data.groups import duplicate_groups, merge_groups
+from dsample_cli.data.labels import encode_labels, read_label_names
+from dsample_cli.data.splits import stratified_split
+from dsample_cli.data.table import TextTable, read_text_table, usable_rows
+from dsample_cli.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The usable rows of one split.
+
+    Attributes:
+        path: Its file.
+        sha256: Of the file.
+        rows: 0-based data rows of the file, shape [n].
+        texts: One list of texts per text column.
+        codes: Label id of each row, shape [n].
+    """
+
+    path: str
+    sha256: str
+    rows: NDArray[np.int64]
+    texts: tuple[list[str], ...]
+    codes: NDArray[np.int32]
+
+    def manifest_entry(self) -> dict[str, Any]:
+        return {"path": self.path, "sha256": self.sha256, "rows": len(self.rows)}
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What a run trains, validates and tests on."""
+
+    label_names: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    label_column: str
+    parts: dict[str, Part]
+
+    @property
+    def validation_rows_sha256(self) -> str | None:
+        """Identity of the validation rows: runs with the same one can be compared."""
+        part = self.parts.get("validation")
+        if part is None:
+            return None
+        return hashlib.sha256(part.sha256.encode() + part.rows.tobytes()).hexdigest()
+
+
+def load_datasets(
+    config: TrainConfig,
+    listener: Listener,
+    stored_rows: Mapping[str, Sequence[int]] | None = None,
+) -> Datasets:
+    """Read and split the data of a run.
+
+    Args:
+        config: Names the files, columns and shares.
+        listener: Hears what was guessed, dropped or could not be split.
+        stored_rows: Rows of each split when a stopped run is resumed.
+
+    Raises:
+        DataError: If a file cannot be used, has one class only, or has labels that train lacks.
+    """
+    table = read_text_table(
+        config.data, config.text_column, config.label_column, config.group_column
+    )
+    for note in table.notes:
+        listener.note(note)
+    assert table.label_column is not None
+    names, rows, codes = _known_rows(table, _fixed_names(config), config.unknown_labels, listener)
+    if len(names) < 2:
+        raise DataError(
+            f"{config.data}: there is only one class ('{names[0]}'), so there is nothing to learn.",
+            "Check --label-column, or add examples of the other classes.",
+        )
+    split = stored_rows or _split(table, rows, codes, names, config, listener)
+    parts = {name: _part(table, rows, codes, split[name]) for name in SPLITS if split.get(name)}
+    for name, path in (("validation", config.val), ("test", config.test)):
+        if path is not None:
+            parts[name] = _read_part(path, table, names, config, listener)
+    _check_training_counts(parts["train"], names)
+    return Datasets(names, table.text_columns, table.label_column, parts)
+
+
+def read_labelled(
+    path: str,
+    text_columns: Sequence[str],
+    label_column: str,
+    names: Sequence[str],
+    unknown_labels: str,
+    listener: Listener,
+) -> Part:
+    """Read a file whose labels must be among `names`.
+
+    Raises:
+        DataError: If it has a label that training never saw, unless `unknown_labels` is "drop".
+    """
+    table = read_text_table(path, text_columns, label_column)
+    _, rows, codes = _known_rows(table, names, unknown_labels, listener)
+    return _part(table, rows, codes, rows.tolist())
+
+
+def texts_of(table: TextTable, rows: NDArray[np.integer]) -> tuple[list[str], ...]:
+    """Texts of some rows, a list per text column; a missing half of a pair becomes empty."""
+    return tuple([text or "" for text in column.take(rows).to_pylist()] for column in table.texts)
+
+
+def _read_part(
+    path: str, train: TextTable, names: Sequence[str], config: TrainConfig, listener: Listener
+) -> Part:
+    assert train.label_column is not None
+    return read_labelled(
+        path, train.text_columns, train.label_column, names, config.unknown_labels, listener
+    )
+
+
+def _known_rows(
+    table: TextTable, names: Sequence[str] | None, unknown_labels: str, listener: Listener
+) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int32]]:
+    """Rows with a text and a known label, and their label ids."""
+    usable = usable_rows(table)
+    if dropped := table.rows - len(usable):
+        listener.warn(f"{table.path}: {dropped} rows without text or label are left out.")
+    if not len(usable):
+        raise DataError(
+            f"{table.path}: no row has both a text and a label.",
+            f"Check the columns: --text-column and --label-column "
+            f"(the file has {', '.join(table.columns)}).",
+        )
+    assert table.labels is not None
+    encoded = encode_labels(table.labels.take(usable), names)
+    if encoded.unknown:
+        _tell_unknown(table.path, encoded.unknown, unknown_labels, listener)
+    known = encoded.codes >= 0
+    if not known.any():
+        raise DataError(f"{table.path}: no row has a label that training knows.")
+    return encoded.names, usable[known], encoded.codes[known]
+
+
+def _tell_unknown(
+    path: str, unknown: Mapping[str, int], unknown_labels: str, listener: Listener
+) -> None:
+    shown = ", ".join(f"'{name}' ({count} rows)" for name, count in list(unknown.items())[:10])
+    more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+    if unknown_labels == "drop":
+        total = sum(unknown.values())
+        listener.warn(f"{path}: {total} rows with unknown labels are dropped: {shown}{more}.")
+        return
+    raise DataError(
+        f"{path} has labels that the training data does not have: {shown}{more}.",
+        "Mend the labels, or leave these rows out with --unknown-labels drop.",
+    )
+
+
+def _fixed_names(config: TrainConfig) -> tuple[str, ...] | None:
+    return None if config.labels is None else read_label_names(config.labels)
+
+
+def _split(
+    table: TextTable,
+    rows: NDArray[np.int64],
+    codes: NDArray[np.int32],
+    names: Sequence[str],
+    config: TrainConfig,
+    listener: Listener,
+) -> dict[str, list[int]]:
+    """Rows of each split that comes from the training file."""
+    validation_share = 0.0 if config.val else config.val_size
+    test_share = 0.0 if config.test else config.test_size
+    if validation_share + test_share == 0:
+        return {"train": rows.tolist()}
+    groups = duplicate_groups(*(column.take(rows) for column in table.texts))
+    if table.groups is not None:
+        # A row without a group stands for itself.
+        own = duplicate_groups(table.groups.take(rows))
+        missing = np.asarray(table.groups.take(rows).is_null())
+        own[missing] = own.max() + 1 + np.arange(missing.sum())
+        groups = merge_groups(groups, own)
+    split = stratified_split(codes, len(names), validation_share, test_share, config.seed, groups)
+    if split.only_in_train:
+        few = ", ".join(f"'{names[c]}'" for c in split.only_in_train[:5])
+        more = ", ..." if len(split.only_in_train) > 5 else ""
+        listener.warn(
+            f"{len(split.only_in_train)} classes are too small to split and stay in train: "
+            f"{few}{more}. No held-out figure covers them."
+        )
+    return {name: rows[split.parts == i].tolist() for i, name in enumerate(SPLITS)}
+
+
+def _part(
+    table: TextTable, rows: NDArray[np.int64], codes: NDArray[np.int32], wanted: Sequence[int]
+) -> Part:
+    chosen = np.asarray(wanted, dtype=np.int64)
+    places = np.searchsorted(rows, chosen)
+    return Part(table.path, table.sha256, chosen, texts_of(table, chosen), codes[places])
+
+
+def _check_training_counts(train: Part, names: Sequence[str]) -> None:
+    counts = np.bincount(train.codes, minlength=len(names))
+    if (counts == 0).any():
+        empty = [names[c] for c in np.flatnonzero(counts == 0).tolist()]
+        raise DataError(
+            f"{train.path} has no training example of {', '.join(repr(n) for n in empty[:10])}.",
+            "Take these labels out of --labels, or add examples.",
+        )

@@ -1,0 +1,299 @@
+"""Train a run from a config, or go on with one that was stopped."""
+
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsample_cli import __version__
+from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.imbalance import frequency_groups
+from dsample_cli.core.progress import Listener
+from dsample_cli.core.sampling import count_classes
+from dsample_cli.core.selection import SELECTION_METRICS
+from dsample_cli.errors import DsampleError, RunError
+from dsample_cli.runs.files import append_json_line, read_json_lines, write_json_lines
+from dsample_cli.runs.run import (
+    COMPLETED,
+    FAILED,
+    INTERRUPTED,
+    RUNNING,
+    Run,
+    read_split,
+    write_manifest,
+    write_split,
+)
+from dsample_cli.runs.workspace import Workspace
+from dsample_cli.workflows.datasets import SPLITS, Datasets, load_datasets
+from dsample_cli.workflows.finish import finish_run
+from dsample_cli.workflows.scoring import resolve_config_score
+
+_PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "pyarrow")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training run ended.
+
+    Attributes:
+        run: Where it is stored.
+        status: "completed" or "interrupted".
+        epochs: Epochs trained.
+        best_epoch: Epoch whose weights were kept; None when interrupted.
+        metrics: Split name -> figures.
+    """
+
+    run: Run
+    status: str
+    epochs: int
+    best_epoch: int | None
+    metrics: dict[str, dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON object of `dsample train --json`."""
+        return {
+            "run": self.run.id,
+            "path": str(self.run.path),
+            "status": self.status,
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "metrics": self.metrics,
+        }
+
+
+def train(
+    config: TrainConfig,
+    workspace: Workspace,
+    listener: Listener,
+) -> TrainResult:
+    """Train a new run.
+
+    Raises:
+        DsampleError: If the data, the options or the workspace cannot be used. A run that had
+            begun stays in the workspace with the status `failed`.
+    """
+    data = load_datasets(config, listener)
+    run = workspace.create_run(config.schedule)
+    with run.locked():
+        write_manifest(run, _first_manifest(config, data))
+        run.write_config(config.to_options())
+        write_split(run, {name: part.rows.tolist() for name, part in data.parts.items()})
+        return _guarded(run, config, data, listener)
+
+
+def resume(run: Run, listener: Listener) -> TrainResult:
+    """Go on with a stopped run; without a checkpoint it starts again under the same id.
+
+    Raises:
+        RunError: If the run is completed, in use, or its data has changed.
+    """
+    manifest = run.read_manifest()
+    if manifest["status"] == COMPLETED:
+        raise RunError(
+            f"Run {run.id} is completed.",
+            f"Repeat it with: dsample train --config {run.config_file}",
+        )
+    with run.locked():
+        config = TrainConfig.from_options(manifest["config"])
+        stored = {name: read_split(run, name) for name in SPLITS}
+        for name in ("validation", "test"):
+            if manifest["data"].get(name, {}).get("path") != manifest["data"]["train"]["path"]:
+                stored.pop(name)
+        data = load_datasets(config, listener, stored)
+        _check_unchanged(run, manifest, data)
+        run.update_manifest(status=RUNNING)
+        return _guarded(run, config, data, listener)
+
+
+def _guarded(
+    run: Run,
+    config: TrainConfig,
+    data: Datasets,
+    listener: Listener,
+) -> TrainResult:
+    """Train, and leave the run with a true status whatever happens."""
+    try:
+        return _train(run, config, data, listener)
+    except KeyboardInterrupt:
+        run.update_manifest(status=INTERRUPTED)
+        raise
+    except BaseException as error:
+        message = error.message if isinstance(error, DsampleError) else type(error).__name__
+        run.update_manifest(status=FAILED, error=message)
+        raise
+
+
+def _train(
+    run: Run,
+    config: TrainConfig,
+    data: Datasets,
+    listener: Listener,
+) -> TrainResult:
+    # Imported here: the data was checked without waiting for torch.
+    from dsample_cli.training.devices import choose_device
+    from dsample_cli.training.fit import fit, prepare
+
+    part = data.parts["train"]
+    counts = count_classes(part.codes, len(data.label_names))
+    score = resolve_config_score(config, counts)
+    if score.temperature is not None:
+        config = replace(config, temperature=score.temperature, minority_share=None)
+    device = choose_device(config.device, config.precision)
+    listener.phase("loading the model")
+    validation = data.parts.get("validation")
+    fitting = prepare(
+        config,
+        data.label_names,
+        part.texts,
+        part.codes,
+        None if validation is None else validation.texts,
+        device,
+    )
+    config = fitting.config
+    _tell_plan(config, fitting.cut_share, part.codes, validation is not None, listener)
+    run.write_config(config.to_options())
+    run.update_manifest(
+        config=config.to_options(),
+        device={"type": device.type, "name": device.name, "precision": device.precision},
+    )
+    earlier = read_json_lines(run.epochs_file)
+
+    def save_record(record: dict[str, Any]) -> None:
+        append_json_line(run.epochs_file, record)
+
+    result = fit(
+        fitting,
+        score.weights,
+        run.checkpoints_dir,
+        _measure(data, counts, config),
+        save_record,
+        listener,
+        earlier,
+        on_restart=lambda known: write_json_lines(run.epochs_file, earlier[:known]),
+    )
+    if result.was_stopped:
+        run.update_manifest(status=INTERRUPTED, epochs=len(result.records))
+        return TrainResult(run, INTERRUPTED, len(result.records), None, {})
+    listener.phase("evaluating")
+    metrics = finish_run(run, config, data, fitting, result, listener)
+    run.update_manifest(
+        status=COMPLETED,
+        completed=_now(),
+        epochs=len(result.records),
+        best_epoch=result.best_epoch,
+        metrics=metrics,
+    )
+    return TrainResult(run, COMPLETED, len(result.records), result.best_epoch, metrics)
+
+
+def _measure(
+    data: Datasets, counts: NDArray[np.integer], config: TrainConfig
+) -> Callable[[NDArray[np.floating]], dict[str, Any]]:
+    """Validation figures of an epoch from its logits."""
+    from dsample_cli.evaluation.metrics import (
+        confusion_matrix,
+        group_recall,
+        metrics_from_confusion,
+        negative_log_likelihood,
+    )
+    from dsample_cli.training.inference import softmax
+
+    groups = frequency_groups(counts, config.group_thresholds)
+    n_classes = len(data.label_names)
+
+    def measure(logits: NDArray[np.floating]) -> dict[str, Any]:
+        truth = data.parts["validation"].codes
+        if not np.isfinite(logits).all():
+            raise RunError(
+                "The model's outputs are no longer finite numbers.",
+                "Train again with a lower --lr, or with --precision fp32.",
+            )
+        confusion = confusion_matrix(truth, logits.argmax(axis=1), n_classes)
+        support, right = confusion.sum(axis=1), np.diag(confusion)
+        recalls = right / np.maximum(support, 1)
+        never = (support > 0) & (confusion.sum(axis=0) == 0)
+        return {
+            "loss": negative_log_likelihood(softmax(logits), truth),
+            **metrics_from_confusion(confusion),
+            "few_recall": group_recall(recalls, support, groups)["few"],
+            "never_predicted": int(never.sum()),
+        }
+
+    return measure
+
+
+def _tell_plan(
+    config: TrainConfig,
+    cut_share: float,
+    codes: NDArray[np.integer],
+    has_validation: bool,
+    listener: Listener,
+) -> None:
+    if cut_share > 0.05:
+        listener.warn(
+            f"{cut_share:.0%} of the training texts fill --max-length {config.max_length} and may "
+            "be cut."
+        )
+    is_sorted = bool((np.diff(codes) >= 0).all()) or np.count_nonzero(np.diff(codes)) < 2 * (
+        len(np.unique(codes))
+    )
+    if config.order == "file" and is_sorted:
+        listener.warn(
+            "The training rows are sorted by label and --order file reads them so: natural epochs "
+            "will unlearn one class while they learn the next. Use --order shuffled."
+        )
+    if not has_validation:
+        listener.warn("There is no validation data: the last epoch is kept, nothing is selected.")
+    if config.schedule == "warmup" and config.planned_warmup_epochs >= config.epochs:
+        listener.warn(
+            f"All {config.epochs} epochs are warmup: none draws by the score or is judged. "
+            "Lower --warmup-epochs or raise --epochs."
+        )
+
+
+def _check_unchanged(run: Run, manifest: dict[str, Any], data: Datasets) -> None:
+    for name, part in data.parts.items():
+        known = manifest["data"].get(name, {})
+        if known.get("sha256") != part.sha256:
+            raise RunError(
+                f"{part.path} has changed since run {run.id} began, so it cannot be resumed.",
+                f"Begin anew with: dsample train --config {run.config_file}",
+            )
+
+
+def _first_manifest(config: TrainConfig, data: Datasets) -> dict[str, Any]:
+    counts = count_classes(data.parts["train"].codes, len(data.label_names))
+    return {
+        "status": RUNNING,
+        "created": _now(),
+        "config": config.to_options(),
+        "data": {name: part.manifest_entry() for name, part in data.parts.items()},
+        "text_columns": list(data.text_columns),
+        "label_column": data.label_column,
+        "labels": list(data.label_names),
+        "train_counts": counts.tolist(),
+        "validation_rows_sha256": data.validation_rows_sha256,
+        "select_on": SELECTION_METRICS[config.select_on][0],
+        "seed": config.seed,
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"dsample": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions | {"platform": sys.platform}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,182 @@
+"""The report page: everything escaped, nothing fetched, only its own script allowed."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from dsample_cli.reports.html import (
+    ClassRow,
+    RunReport,
+    SplitResult,
+    render_run_report,
+    write_run_report,
+)
+
+NASTY = ("<script>alert(1)</script>", "\"&'</td>", "정상")
+VOID = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Collects the elements, the text and the balance of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def report() -> RunReport:
+    classes = [
+        ClassRow(NASTY[0], 900, 60, 0.9, 0.95, 0.924, "many"),
+        ClassRow(NASTY[1], 90, 9, 0.5, 0.4, 0.444, "medium"),
+        ClassRow(NASTY[2], 9, 0, 0.0, 0.0, 0.0, "few"),
+    ]
+    epochs = [
+        {
+            "epoch": epoch,
+            "mix": float(epoch),
+            "expected": dict(zip(NASTY, ([0.9, 0.09, 0.01], [0.4, 0.3, 0.3])[epoch], strict=True)),
+            "drawn": dict(zip(NASTY, ([900, 90, 10], [300, 300, 400])[epoch], strict=True)),
+            "train_loss": 1.5 - epoch,
+            "validation": {"macro_f1": 0.4321 + epoch / 10, "accuracy": 0.8, "loss": 0.9},
+        }
+        for epoch in (0, 1)
+    ]
+    metrics = {"accuracy": 0.88, "macro_f1": 0.678, "balanced_accuracy": 0.675, "ece": None}
+    intervals = {"macro_f1": (0.6, 0.75)}
+    return RunReport(
+        run="cyclic-<b>1",
+        command="dsample train 'a & b.csv' --schedule cyclic",
+        created="2026-01-02 03:04 UTC",
+        model="tiny",
+        schedule="cyclic:3",
+        score="softmax",
+        settings=[("seed", "42"), ("<i>", "</td>")],
+        splits=[
+            SplitResult("validation", 50, metrics, None, {"many": 0.9, "few": None}),
+            SplitResult("test", 1069, metrics, intervals, {"many": 0.95, "few": None}),
+        ],
+        class_split="test",
+        classes=classes,
+        confusion=np.array([[57, 3, 0], [5, 4, 0], [0, 0, 0]]),
+        epochs=epochs,
+        best_epoch=1,
+        most_confused=[(NASTY[1], NASTY[0], 5)],
+        warnings=["<img src=x onerror=alert(1)>"],
+    )
+
+
+@pytest.fixture(scope="module")
+def html(report) -> str:
+    return render_run_report(report)
+
+
+def test_the_page_is_well_formed_and_has_its_sections(html):
+    page = Page(html)
+    assert page.open == []
+    headings = [tag for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert headings[0] == "h1"
+    assert headings.count("h1") == 1
+    for title in ("Results", "Classes", "Mistakes", "Training", "Repeat this run"):
+        assert f"<h2>{title}</h2>" in html
+
+
+def test_everything_of_the_user_is_escaped(html):
+    page = Page(html)
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert not {"b", "i"} & {tag for tag, _ in page.elements}
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    for text in (*NASTY, "cyclic-<b>1", "<img src=x onerror=alert(1)>", "</td>"):
+        assert text in page.texts
+
+
+def test_the_policy_allows_the_script_of_the_page_and_nothing_from_outside(html):
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(
+        attributes["content"]
+        for tag, attributes in Page(html).elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    assert f"script-src 'sha256-{digest}'" in policy
+    for tag, attributes in Page(html).elements:
+        assert tag not in {"link", "iframe", "object", "form", "base", "a"}
+        assert attributes.get("src", "data:").startswith("data:")
+    assert "url(" not in html
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_three_pictures_are_embedded_with_descriptions(html):
+    images = [attributes for tag, attributes in Page(html).elements if tag == "img"]
+    assert len(images) == 3
+    for image in images:
+        kind, encoded = image["src"].split(",", 1)
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(encoded, validate=True).startswith(b"\x89PNG")
+        assert image["alt"]
+        assert 200 < int(image["width"]) < 1200
+
+
+def test_figures_are_shown(html):
+    texts = Page(html).texts
+    assert "0.678" in texts
+    assert "0.600 to 0.750" in texts
+    assert "0.010" in texts  # the share of the few group in epoch 0, as drawn
+    assert "0.400" in texts  # and in epoch 1
+    assert "0.532" in texts
+    assert '<tr class="kept">' in html
+    assert html.count('<tr class="kept">') == 1
+
+
+def test_a_class_without_support_has_no_recall_and_sorts_last(html):
+    row = next(row for row in html.split("<tr>") if "<bdi>정상</bdi>" in row)
+    assert row.count('data-value="">–') == 2
+    assert row.count('style="width:0.0%"') == 1
+
+
+def test_a_bare_report_is_still_a_page(report):
+    bare = replace(
+        report, splits=[], classes=[], confusion=np.zeros((0, 0), int), epochs=[], warnings=[],
+        settings=[], most_confused=[], best_epoch=None,
+    )  # fmt: skip
+    page = Page(render_run_report(bare))
+    assert page.open == []
+    assert "This run has not been evaluated." in page.texts
+
+
+def test_sparse_epochs_are_shown(report):
+    sparse = replace(report, epochs=[{"epoch": 0}, {"epoch": 1, "mix": None, "validation": None}])
+    assert Page(render_run_report(sparse)).open == []
+
+
+def test_equal_reports_give_equal_files(report, html, tmp_path):
+    path = tmp_path / "report.html"
+    write_run_report(path, report)
+    assert path.read_bytes() == html.encode()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_label_with_no_utf8_form_does_not_stop_the_report(report, tmp_path):
+    write_run_report(tmp_path / "report.html", replace(report, run="run-\udcff"))
+    assert "run-?" in (tmp_path / "report.html").read_text(encoding="utf-8")
