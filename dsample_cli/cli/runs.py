@@ -97,5 +97,5 @@ def remove(
     removed = [run.id for run in dict.fromkeys(found)]
     Output(json, quiet).result(
         lambda: {"removed": removed},
-        lambda console: [console.print(f"Removed {name}") for name in removed] and None,
+        lambda console: console.print("\n".join(f"Removed {name}" for name in removed)),
     )

@@ -140,7 +140,12 @@ def train(
         str, Option("--lr", help="Learning rate of the encoder: auto (by width) or a number.")
     ] = _D.lr,
     head_lr_factor: Annotated[
-        float, Option("--head-lr-factor", help="The new head learns so much faster.")
+        str,
+        Option(
+            "--head-lr-factor",
+            help="The new head learns so much faster: auto (10; 1 for tiny, where all is new) or "
+            "a number.",
+        ),
     ] = _D.head_lr_factor,
     lr_schedule: Annotated[
         str, Option("--lr-schedule", help="linear or cosine decay to 0, or constant.")
@@ -232,8 +237,8 @@ def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "T
         return workflow.resume(workspace.find_run(ctx.params["resume"]), listener)
     options = {k: v for k, v in ctx.params.items() if k in _DEFAULTS and v is not None}
     options["text_column"] = tuple(options.get("text_column") or ())
-    for name in ("lr", "temperature"):
-        options[name] = parse_number_or_auto(str(options[name]), name)
+    for name in ("lr", "head_lr_factor", "temperature"):
+        options[name] = parse_number_or_auto(str(options[name]), name.replace("_", "-"))
     if "data" not in options:
         options |= _current_dataset(workspace, listener, options)
     for name in ("data", "val", "test"):

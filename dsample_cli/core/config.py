@@ -54,7 +54,7 @@ class TrainConfig:
     epochs: int = 12
     batch_size: int = 32
     lr: str | float = AUTO
-    head_lr_factor: float = 10.0
+    head_lr_factor: str | float = AUTO
     lr_schedule: str = "linear"
     lr_warmup: float = 0.05
     optimizer: str = "adamw"
@@ -151,12 +151,12 @@ class TrainConfig:
         }.items():
             _require(self, option, getattr(self, option) >= lowest, f"at least {lowest}")
         for option in ("weight_decay", "grad_clip"):
-            _require(self, option, getattr(self, option) >= 0, "0 or more")
-        for option in ("lr", "temperature"):
+            _require(self, option, 0 <= getattr(self, option) < float("inf"), "0 or more")
+        for option in ("lr", "head_lr_factor", "temperature"):
             value = getattr(self, option)
             is_usable = value == AUTO or (not isinstance(value, str) and 0 < value < float("inf"))
             _require(self, option, is_usable, "auto or a number above 0")
-        _require(self, "head_lr_factor", self.head_lr_factor > 0, "above 0")
+        _require(self, "head_lr_factor", 0 < self.head_lr_factor < float("inf"), "above 0")
         _require(self, "lr_warmup", 0 <= self.lr_warmup < 1, "a share from 0 to below 1")
         for option in ("val_size", "test_size"):
             _require(self, option, 0 <= getattr(self, option) < 1, "a share from 0 to below 1")

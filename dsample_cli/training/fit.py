@@ -22,7 +22,7 @@ from dsample_cli.training.encoders import load_for_training, longest_input
 from dsample_cli.training.inference import predict_logits
 from dsample_cli.training.interrupts import deferred_interrupts
 from dsample_cli.training.losses import Objective
-from dsample_cli.training.optim import auto_lr, build_optimizer
+from dsample_cli.training.optim import auto_head_lr_factor, auto_lr, build_optimizer
 from dsample_cli.training.recorder import EpochRecorder, Hooks, Record
 from dsample_cli.training.sampler import EpochSampler
 from dsample_cli.training.tokenization import TokenizedTexts, make_collator, tokenize
@@ -95,6 +95,11 @@ def prepare(
         config,
         max_length=longest_input(model, tokenizer, config.max_length),
         lr=auto_lr(model) if config.lr == AUTO else config.lr,
+        head_lr_factor=(
+            auto_head_lr_factor(config.model)
+            if config.head_lr_factor == AUTO
+            else config.head_lr_factor
+        ),
     )
     return Fitting(
         config,
@@ -183,12 +188,16 @@ def _train(
         records=records,
         resumed=checkpoint.recorder if checkpoint else None,
     )
-    assert config.lr != AUTO
+    # `prepare` has replaced every "auto" by a number.
     trainer = make_trainer(
         config,
         model,
         build_optimizer(
-            model, float(config.lr), config.head_lr_factor, config.weight_decay, config.optimizer
+            model,
+            float(config.lr),
+            float(config.head_lr_factor),
+            config.weight_decay,
+            config.optimizer,
         ),
         sampler,
         make_collator(fitting.tokenizer, fitting.train, fitting.train_codes),

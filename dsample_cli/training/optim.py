@@ -19,6 +19,14 @@ def auto_lr(model: Any) -> float:
     return min(_HIGHEST_LR, _REFERENCE_LR * (_REFERENCE_WIDTH / width) ** 2)
 
 
+def auto_head_lr_factor(model_spec: str) -> float:
+    """How much faster a new head learns than the encoder below it.
+
+    10 above a pretrained encoder; 1 for "tiny", whose encoder is as new as its head.
+    """
+    return 1.0 if model_spec == "tiny" else 10.0
+
+
 def head_parameter_names(model: Any) -> set[str]:
     """Names of the parameters above the encoder: the classifier, and the pooler that feeds it."""
     encoder = {id(p) for p in model.base_model.parameters()} if _has_encoder(model) else set()

@@ -3,7 +3,7 @@
 Any language, no download.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tokenizers import (
@@ -21,8 +21,8 @@ _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _LONGEST = 512
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 8000) -> PreTrainedTokenizerFast:
-    """Train a lower-casing WordPiece tokenizer.
+def train_tokenizer(texts: Sequence[str], vocabulary_size: int = 8000) -> PreTrainedTokenizerFast:
+    """Train a lower-casing WordPiece tokenizer; the same texts give the same tokenizer.
 
     Text is composed to Unicode NFC and keeps its accents, so that Hangul stays in syllables.
 
@@ -30,19 +30,20 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 8000) -> PreTra
         texts: Training texts only; a tokenizer that saw the test set would flatter the result.
         vocabulary_size: Most word pieces.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.NFC(),
-            normalizers.BertNormalizer(strip_accents=False, lowercase=True),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    apprentice = _new_tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # The trainer numbers the characters that continue a word in the order of a randomised hash
+    # table, and the numbers break ties between merges. Naming these pieces beforehand fixes them.
+    continuations = ["##" + character for character in _characters(apprentice, texts)]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary_size, min_frequency=2, special_tokens=_SPECIAL, show_progress=False
+        vocab_size=vocabulary_size,
+        min_frequency=2,
+        special_tokens=_SPECIAL + continuations,
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    apprentice.train_from_iterator(texts, trainer)
+    # A new tokenizer with the vocabulary alone: in it the continuations are not special.
+    tokenizer = _new_tokenizer(models.WordPiece(apprentice.get_vocab(), unk_token="[UNK]"))
+    tokenizer.decoder = decoders.WordPiece()
     ids = {token: place for place, token in enumerate(_SPECIAL)}
     tokenizer.post_processor = processors.BertProcessing(
         ("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"])
@@ -59,6 +60,26 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 8000) -> PreTra
     )
 
 
+def _new_tokenizer(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFC(),
+            normalizers.BertNormalizer(strip_accents=False, lowercase=True),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _characters(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """The characters of the normalised texts, sorted."""
+    found: set[str] = set()
+    for text in texts:
+        found.update(tokenizer.normalizer.normalize_str(text))
+    return sorted(c for c in found if not c.isspace())
+
+
 def build_tiny(
     columns: Sequence[Sequence[str]], n_classes: int, **config: Any
 ) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
@@ -69,7 +90,7 @@ def build_tiny(
         n_classes: Size of the head.
         config: More entries of the BertConfig, such as id2label.
     """
-    tokenizer = train_tokenizer(_every_text(columns))
+    tokenizer = train_tokenizer([text for column in columns for text in column])
     model = BertForSequenceClassification(
         BertConfig(
             vocab_size=len(tokenizer),
@@ -84,8 +105,3 @@ def build_tiny(
         )
     )
     return model, tokenizer
-
-
-def _every_text(columns: Sequence[Sequence[str]]) -> Iterator[str]:
-    for column in columns:
-        yield from column

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.progress import Listener
-from dsample_cli.data.groups import duplicate_groups, merge_groups
+from dsample_cli.data.groups import column_groups, duplicate_groups, merge_groups
 from dsample_cli.data.labels import encode_labels, read_label_names
 from dsample_cli.data.splits import stratified_split
 from dsample_cli.data.table import TextTable, read_text_table, usable_rows
@@ -184,10 +184,7 @@ def _split(
         return {"train": rows.tolist()}
     groups = duplicate_groups(*(column.take(rows) for column in table.texts))
     if table.groups is not None:
-        # A row without a group stands for itself.
-        own = duplicate_groups(table.groups.take(rows))
-        missing = np.asarray(table.groups.take(rows).is_null())
-        own[missing] = own.max() + 1 + np.arange(missing.sum())
+        own = column_groups(table.groups.take(rows))
         groups = merge_groups(groups, own)
     split = stratified_split(codes, len(names), validation_share, test_share, config.seed, groups)
     if split.only_in_train:

@@ -68,6 +68,8 @@ def save_model(run: Run, model: Any, tokenizer: Any) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    for file in partial.iterdir():
+        file.chmod(0o644)  # safetensors writes weights for their owner alone
     shutil.rmtree(run.model_dir, ignore_errors=True)
     partial.rename(run.model_dir)
 
@@ -118,8 +120,9 @@ def _warn_of_blind_spots(evaluations: Mapping[str, Evaluation], listener: Listen
             names = [evaluation.labels[c] for c in np.flatnonzero(missed)]
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             shown = ", ".join(f"'{n}'" for n in names[:5])
+            count = "1 class is" if len(names) == 1 else f"{len(names)} classes are"
             listener.warn(
-                f"{len(names)} classes are never predicted on {split}: {shown}{more}. "
+                f"{count} never predicted on {split}: {shown}{more}. "
                 "Try more --epochs, or a stronger score: --score inverse."
             )
 
