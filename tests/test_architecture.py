@@ -20,6 +20,7 @@ ALLOWED = {
     "__main__": {"cli"},
 }
 FILES = sorted(ROOT.rglob("*.py"))
+ERRORS = {"DataError", "ConfigError", "RunError", "MissingExtraError"}
 HEAVY = {"torch", "transformers", "accelerate", "safetensors", "tokenizers"}
 
 
@@ -34,7 +35,7 @@ def files_of(*rooms: str):
 
 
 def imported_modules(path: Path) -> set[str]:
-    """Full names of all modules that a file imports anywhere, functions and type checks included."""
+    """Full names of the modules that a file imports, also in functions and for type checks."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -85,3 +86,13 @@ def test_core_and_errors_need_only_numpy(path):
 def test_the_runs_room_needs_only_a_lock_and_a_toml_writer(path):
     foreign = {m.split(".")[0] for m in imported_modules(path)} - {PACKAGE}
     assert foreign - sys.stdlib_module_names <= {"filelock", "tomli_w"}
+
+
+def test_every_error_is_raised_with_a_hint():
+    bare = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_error = isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS
+            if is_error and len(node.args) + len(node.keywords) < 2:
+                bare.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert bare == []

@@ -39,6 +39,7 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         ctx.info_name or "", {}
     )
     known = [p.name for p in ctx.command.params if p.name and p.name not in ("config", "help")]
+    repeatable = {p.name for p in ctx.command.params if getattr(p, "multiple", False)}
     defaults = {key.replace("-", "_"): value for key, value in own.items()}
     for name in defaults:
         if name not in known:
@@ -47,6 +48,9 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
                 f"{path}: unknown key '{name.replace('_', '-')}'.",
                 did_you_mean(name.replace("_", "-"), options),
             )
+        # An option that may be given twice is a list, but who gives it once writes a string.
+        if name in repeatable and isinstance(defaults[name], str):
+            defaults[name] = [defaults[name]]
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
 
@@ -73,7 +77,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}.", "Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+        raise ConfigError(
+            f"{path} is no valid TOML: {error}", "Write entries such as: batch-size = 32"
+        ) from None
 
 
 ConfigOption = Annotated[

@@ -78,7 +78,9 @@ def evaluate(
     output = Output(json, quiet)
     if predictions is not None:
         if data is not None:
-            raise ConfigError("Give either DATA or --predictions, not both.")
+            raise ConfigError(
+                "Give either DATA or --predictions, not both.", "Leave one of them out."
+            )
         result = workflow.evaluate_file(
             predictions, label_column or "label", prediction_column, groups, intervals
         )

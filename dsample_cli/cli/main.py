@@ -94,5 +94,6 @@ def run(args: list[str]) -> int:
         if "--debug" in args:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print_error(DsampleError(f"{where}{error.strerror or error}."), json_mode)
+        message = f"{where}{error.strerror or error}."
+        print_error(DsampleError(message, "Check the path and the disk."), json_mode)
         return 1

@@ -140,7 +140,10 @@ def expected_share(counts: Counts, weights: Floats, mix: float) -> Floats:
 
 def _checked(counts: Counts) -> Counts:
     if len(counts) == 0 or counts.min() < 1:
-        raise ConfigError("Every class needs at least one training example to be scored.")
+        raise ConfigError(
+            "Every class needs at least one training example to be scored.",
+            "Add examples, or leave the empty classes out.",
+        )
     return counts
 
 

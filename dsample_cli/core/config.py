@@ -156,19 +156,22 @@ class TrainConfig:
             value = getattr(self, option)
             is_usable = value == AUTO or (not isinstance(value, str) and 0 < value < float("inf"))
             _require(self, option, is_usable, "auto or a number above 0")
-        _require(self, "head_lr_factor", 0 < self.head_lr_factor < float("inf"), "above 0")
         _require(self, "lr_warmup", 0 <= self.lr_warmup < 1, "a share from 0 to below 1")
         for option in ("val_size", "test_size"):
             _require(self, option, 0 <= getattr(self, option) < 1, "a share from 0 to below 1")
         if self.val_size + self.test_size >= 1:
-            raise ConfigError("--val-size and --test-size leave no training rows.")
+            raise ConfigError(
+                "--val-size and --test-size leave no training rows.", "Lower one of them."
+            )
         if self.dropout is not None:
             _require(self, "dropout", 0 <= self.dropout < 1, "a share from 0 to below 1")
         if self.minority_share is not None:
             _require(self, "minority_share", 0 < self.minority_share < 1, "between 0 and 1")
             if self.score != "softmax":
                 raise ConfigError(
-                    f"--minority-share sets the temperature of --score softmax, not '{self.score}'."
+                    "--minority-share sets the temperature of --score softmax, not of "
+                    f"'{self.score}'.",
+                    "Leave one of them out.",
                 )
 
 
@@ -235,10 +238,15 @@ def parse_number_or_auto(text: str, option: str) -> str | float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"--{option} takes auto or a number, not '{text}'.") from None
+        flag = option.replace("_", "-")
+        raise ConfigError(
+            f"--{flag} takes auto or a number, not '{text}'.", f"Use for example --{flag} auto."
+        ) from None
 
 
 def _require(config: TrainConfig, option: str, condition: bool, wanted: str) -> None:
     if not condition:
         flag, value = option.replace("_", "-"), getattr(config, option)
-        raise ConfigError(f"--{flag} must be {wanted}, not {value}.")
+        raise ConfigError(
+            f"--{flag} must be {wanted}, not {value}.", f"See --{flag} in: dsample train --help"
+        )

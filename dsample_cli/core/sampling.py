@@ -94,7 +94,10 @@ def draw_epoch(
         ConfigError: If mix lies outside 0..1 or the order is unknown.
     """
     if not 0 <= mix <= 1:
-        raise ConfigError(f"The mix of an epoch must lie between 0 and 1, not {mix:g}.")
+        raise ConfigError(
+            f"The mix of an epoch must lie between 0 and 1, not {mix:g}.",
+            "Mend the schedule that plans it.",
+        )
     if order not in ORDERS:
         raise ConfigError(f"Unknown --order '{order}'.", f"Choose one of: {', '.join(ORDERS)}.")
     size = len(index.rows)

@@ -160,7 +160,10 @@ def warmup(warmup_epochs: int = 5) -> Schedule:
         [0.0, 0.0, 1.0, 1.0]
     """
     if warmup_epochs < 0:
-        raise ConfigError(f"--warmup-epochs must be 0 or more, not {warmup_epochs}.")
+        raise ConfigError(
+            f"--warmup-epochs must be 0 or more, not {warmup_epochs}.",
+            "Use for example --warmup-epochs 2: two natural epochs, then scored ones.",
+        )
     return Schedule(
         lambda epoch, state: EpochPlan(float(epoch >= warmup_epochs), epoch >= warmup_epochs)
     )

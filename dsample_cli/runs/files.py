@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from dsample_cli.errors import RunError
 
+_DAMAGED_HINT = "Restore the file, or remove its run with: dsample runs remove RUN"
+
 
 @contextmanager
 def atomic_writer(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -58,9 +60,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{path} is missing.") from None
+        raise RunError(f"{path} is missing.", _DAMAGED_HINT) from None
     except (ValueError, OSError) as error:
-        raise RunError(f"{path} is damaged: {type(error).__name__}.") from error
+        raise RunError(f"{path} is damaged: {type(error).__name__}.", _DAMAGED_HINT) from error
 
 
 def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:

@@ -76,14 +76,13 @@ class Run:
         Raises:
             RunError: If it is missing, damaged or of a newer schema.
         """
+        hint = f"Remove the run with: dsample runs remove {self.id}"
         try:
             manifest = read_json(self.manifest_file)
-            if not isinstance(manifest, dict) or "status" not in manifest:
-                raise RunError(f"{self.manifest_file} is damaged: no status.")
         except RunError as error:
-            raise RunError(
-                error.message, f"Remove the run with: dsample runs remove {self.id}"
-            ) from error
+            raise RunError(error.message, hint) from error
+        if not isinstance(manifest, dict) or "status" not in manifest:
+            raise RunError(f"{self.manifest_file} is damaged: no status.", hint)
         if manifest.get("schema", SCHEMA) > SCHEMA:
             raise RunError(
                 f"Run {self.id} was written by a newer dsample (schema {manifest['schema']}).",
@@ -158,4 +157,7 @@ def read_split(run: Run, split: str) -> list[int]:
         lines = run.split_file.read_text(encoding="utf-8").splitlines()[1:]
         return [int(row) for row, name in (line.split(",") for line in lines) if name == split]
     except (OSError, ValueError) as error:
-        raise RunError(f"{run.split_file} is damaged or missing.") from error
+        raise RunError(
+            f"{run.split_file} is damaged or missing.",
+            f"Begin anew with: dsample train --config {run.config_file}",
+        ) from error

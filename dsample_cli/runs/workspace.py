@@ -143,7 +143,10 @@ class Workspace:
     def remove_run(self, run: Run) -> None:
         """Delete a run's directory; a run that is being trained is refused."""
         if run.path.parent != self.runs_dir.resolve() and run.path.parent != self.runs_dir:
-            raise RunError(f"{run.path} is not in the workspace {self.path}.")
+            raise RunError(
+                f"{run.path} is not in the workspace {self.path}.",
+                "Name its workspace with --workspace DIR.",
+            )
         if run.path.is_symlink():
             run.path.unlink()
             return

@@ -146,7 +146,9 @@ def _known_rows(
         _tell_unknown(table.path, encoded.unknown, unknown_labels, listener)
     known = encoded.codes >= 0
     if not known.any():
-        raise DataError(f"{table.path}: no row has a label that training knows.")
+        raise DataError(
+            f"{table.path}: no row has a label that training knows.", "Check --label-column."
+        )
     return encoded.names, usable[known], encoded.codes[known]
 
 

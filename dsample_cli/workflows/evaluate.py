@@ -63,7 +63,7 @@ def evaluate_run(
     names = manifest["labels"]
     if data is None:
         split = _stored_split(run)
-        truth, probabilities = _read_predictions(run, split, names)
+        truth, predicted, probabilities = _read_predictions(run, split, names)
         source = f"the {split} split of {manifest['data'][split]['path']}"
     else:
         part = read_labelled(
@@ -78,10 +78,11 @@ def evaluate_run(
         listener.phase("evaluating", len(part.rows))
         truth, source = part.codes, data
         probabilities = model.probabilities(part.texts, listener.advance)
+        predicted = probabilities.argmax(axis=1)
     thresholds = groups or manifest["config"].get("groups")
     evaluation = evaluate_predictions(
         truth,
-        probabilities.argmax(axis=1),
+        predicted,
         names,
         np.array(manifest["train_counts"]),
         probabilities,
@@ -159,15 +160,18 @@ def _stored_split(run: Run) -> str:
 
 def _read_predictions(
     run: Run, split: str, names: list[str]
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]:
+    """True and predicted label ids, shape [N], and probabilities, shape [N, C]."""
     ids = {name: i for i, name in enumerate(names)}
     records = read_json_lines(run.predictions_file(split))
     try:
         truth = np.array([ids[r["true"]] for r in records], dtype=np.int32)
+        # Stored probabilities are rounded, so the nearest two may be equal; the label is not.
+        predicted = np.array([ids[r["label"]] for r in records], dtype=np.int32)
         probabilities = np.array([[r["probabilities"][n] for n in names] for r in records])
     except (KeyError, TypeError) as error:
         raise RunError(
             f"{run.predictions_file(split)} is damaged.",
             f"Name a labelled file: dsample evaluate DATA --run {run.id}",
         ) from error
-    return truth, probabilities
+    return truth, predicted, probabilities

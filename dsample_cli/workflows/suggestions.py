@@ -54,8 +54,8 @@ def suggest(profile: Profile) -> tuple[Suggestion, ...]:
         found.append(
             Suggestion(
                 "dsample train --val-size 0.3",
-                f"The smallest class has {smallest} examples; a larger validation share makes its "
-                "figures less a matter of luck.",
+                f"The smallest class has {smallest} example{'s' * (smallest != 1)}; a larger "
+                "validation share makes its figures less a matter of luck.",
             )
         )
     return tuple(found[:_MOST])

@@ -175,5 +175,5 @@ def test_a_number_or_auto_is_read(text, value):
 
 
 def test_what_is_neither_a_number_nor_auto_is_refused():
-    with pytest.raises(ConfigError, match="--lr takes auto or a number, not 'fast'"):
-        parse_number_or_auto("fast", "lr")
+    with pytest.raises(ConfigError, match="--head-lr-factor takes auto or a number, not 'fast'"):
+        parse_number_or_auto("fast", "head_lr_factor")
