@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -45,7 +46,7 @@ def print_analysis(console: Console, result: Any) -> None:
         console.print(Text("What to try", style="bold"))
         for suggestion in result.suggestions:
             console.print(Text.assemble("  ", (suggestion.command, "bold green")))
-            console.print(Text("    " + suggestion.reason, style="dim"))
+            console.print(Padding(Text(suggestion.reason, style="dim"), (0, 0, 0, 4)))
 
 
 def print_training(console: Console, result: Any) -> None:
@@ -124,7 +125,7 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
         if value:
             console.print(Text(f"  {name:10} {clean(value)}"))
     settings = "  ".join(f"{k}={v}" for k, v in config.items() if k not in ("data", "val", "test"))
-    console.print(Text("  settings   " + clean(settings)))
+    console.print(Padding(Text("settings   " + clean(settings)), (0, 0, 0, 2)))
     if details["epoch_records"]:
         console.print(_epoch_table(details["epoch_records"], details.get("best_epoch")))
     for split, figures in (details.get("metrics") or {}).items():
@@ -176,14 +177,14 @@ def _print_problems(console: Console, problems: Sequence[Any]) -> None:
         console.print(Text("No problems found.\n", style="green"))
         return
     console.print(Text("Problems", style="bold"))
+    grid = Table.grid(padding=(0, 2))
     for problem in problems:
-        line = Text("  ")
-        line.append(problem.code, style=_SEVERITY_STYLE[problem.severity])
-        line.append(f"  {clean(problem.message)}")
+        message = Text(clean(problem.message))
         if problem.rows:
-            shown = ", ".join(str(row) for row in problem.rows[:5])
-            line.append(f" Rows {shown}{', ...' if problem.count > 5 else ''}.", style="dim")
-        console.print(line)
+            shown = [*(str(row) for row in problem.rows[:5]), *(["..."] * (problem.count > 5))]
+            message.append(f" Rows: {', '.join(shown)}", style="dim")
+        grid.add_row("", Text(problem.code, style=_SEVERITY_STYLE[problem.severity]), message)
+    console.print(grid)
     console.print()
 
 
