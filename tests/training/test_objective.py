@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+
+from dsample_cli.errors import ConfigError
+from dsample_cli.training.devices import choose_device
+from dsample_cli.training.inference import predict_logits
+from dsample_cli.training.losses import LOSSES, Objective, cross_entropy
+from dsample_cli.training.optim import auto_lr, build_optimizer, head_parameter_names
+from dsample_cli.training.tiny import build_tiny
+from dsample_cli.training.tokenization import make_collator, tokenize
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.1], [0.5, 0.2, 1.0], [1.2, 0.3, -0.5]])
+LABELS = torch.tensor([0, 2, 1])
+TEXTS = ["a b c", "d", "b d a c b a d", "c c"] * 6
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    torch.manual_seed(0)
+    return build_tiny([TEXTS], 3)
+
+
+class Outputs:
+    logits = LOGITS
+
+
+def test_cross_entropy_has_the_golden_values():
+    losses = cross_entropy(LOGITS, LABELS)
+    assert losses.tolist() == pytest.approx([0.417030, 0.720694, 1.363264], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_loss_is_finite_and_per_example(name, dtype):
+    losses = LOSSES[name](LOGITS.to(dtype) * 50, LABELS)
+    assert losses.shape == (3,)
+    assert losses.dtype == torch.float32
+    assert torch.isfinite(losses).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_is_permutation_equivariant_over_classes(name):
+    order = torch.tensor([2, 0, 1])
+    moved = LOSSES[name](LOGITS[:, order], torch.argsort(order)[LABELS])
+    assert torch.allclose(moved, LOSSES[name](LOGITS, LABELS))
+
+
+def test_the_objective_divides_by_the_update_not_by_the_forward_pass():
+    objective = Objective("ce")
+    half = objective(Outputs, LABELS, num_items_in_batch=6)
+    assert half.item() == pytest.approx(cross_entropy(LOGITS, LABELS).sum().item() / 6)
+    assert objective.mean == pytest.approx(0.833663, abs=1e-6)
+    objective.restart()
+    assert objective.examples == 0
+
+
+def test_an_unknown_loss_is_told():
+    with pytest.raises(ConfigError, match="loss"):
+        Objective("cee")
+
+
+def test_the_head_learns_faster_than_the_encoder(tiny):
+    model = tiny[0]
+    head = head_parameter_names(model)
+    assert head == {n for n, _ in model.named_parameters() if "pooler" in n or "classifier" in n}
+    optimizer = build_optimizer(model, 1e-4, 10.0)
+    rates = {g["lr"]: sum(p.numel() for p in g["params"]) for g in optimizer.param_groups}
+    of_head = sum(p.numel() for n, p in model.named_parameters() if n in head)
+    by_rate = {}
+    for group in optimizer.param_groups:
+        size = sum(p.numel() for p in group["params"])
+        by_rate[group["lr"]] = by_rate.get(group["lr"], 0) + size
+    assert by_rate[1e-3] == of_head
+    assert sum(by_rate.values()) == sum(p.numel() for p in model.parameters())
+    assert len(rates) == 2
+
+
+def test_biases_and_norms_are_not_decayed(tiny):
+    for group in build_optimizer(tiny[0], 1e-4).param_groups:
+        for parameter in group["params"]:
+            assert (group["weight_decay"] > 0) == (parameter.ndim > 1)
+
+
+@pytest.mark.parametrize(("width", "rate"), [(384, 2e-4), (768, 5e-5), (128, 1e-3)])
+def test_the_learning_rate_follows_the_width(width, rate):
+    class Model:
+        class config:
+            hidden_size = width
+
+    assert auto_lr(Model) == pytest.approx(rate)
+
+
+def test_predictions_come_in_input_order_whatever_the_lengths(tiny):
+    model, tokenizer = tiny
+    device = choose_device("cpu", "fp32")
+    tokens = tokenize(tokenizer, [TEXTS], 64)
+    logits = predict_logits(model, make_collator(tokenizer, tokens), device, 3)
+    model.eval()
+    with torch.inference_mode():
+        for row, text in enumerate(TEXTS[:6]):
+            alone = model(**tokenizer(text, return_tensors="pt")).logits[0].numpy()
+            assert np.allclose(logits[row], alone, atol=1e-5)
+
+
+def test_prediction_leaves_the_model_as_it_was(tiny):
+    model, tokenizer = tiny
+    model.train()
+    tokens = tokenize(tokenizer, [TEXTS], 64)
+    predict_logits(model, make_collator(tokenizer, tokens), choose_device("cpu"), 3)
+    assert model.training
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_missing_gpu_is_told():
+    with pytest.raises(ConfigError, match="cuda"):
+        choose_device("cuda")
+
+
+def test_half_precision_needs_a_gpu():
+    with pytest.raises(ConfigError, match="fp16"):
+        choose_device("cpu", "fp16")
