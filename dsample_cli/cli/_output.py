@@ -1,6 +1,7 @@
 """Where results and messages go: results to stdout, everything else to stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -35,17 +36,24 @@ class Output:
         from dsample_cli.cli._live import PlainListener, TerminalListener
         from dsample_cli.core.progress import Silent
 
-        if self.quiet:
+        if self.quiet or not is_main_process():
             return Silent()
         console = make_console(stderr=True)
         return TerminalListener(console) if console.is_terminal else PlainListener(console)
 
     def result(self, to_json: Callable[[], Any], show: "Callable[[Console], None]") -> None:
         """Print a result: as JSON, or the way `show` draws it on a console."""
+        if not is_main_process():
+            return
         if self.json_mode:
             print_json(to_json())
         else:
             show(make_console())
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for its run: under torchrun only rank 0 does."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def make_console(stderr: bool = False) -> "Console":
@@ -66,6 +74,8 @@ def print_json(value: Any) -> None:
 
 def print_error(error: Exception, json_mode: bool) -> None:
     """Print an error: one line and a hint on stderr, or a JSON object on stdout."""
+    if not is_main_process():
+        return
     if isinstance(error, DsampleError):
         kind, message, hint = type(error).__name__, error.message, error.hint
     elif isinstance(error, typer.TyperException):

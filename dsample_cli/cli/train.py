@@ -23,7 +23,7 @@ from dsample_cli.cli._options import (
     WorkspaceOption,
     apply_preset,
 )
-from dsample_cli.cli._output import Output
+from dsample_cli.cli._output import Output, is_main_process
 from dsample_cli.core.config import TrainConfig, parse_number_or_auto
 from dsample_cli.errors import ConfigError
 
@@ -223,7 +223,7 @@ def train(
             close()
     output.result(result.to_json, lambda console: print_training(console, result))
     if result.status != "completed":
-        if not quiet:
+        if not quiet and is_main_process():
             typer.echo(f"Stopped. Resume with: {_resume_command(result, folder)}", err=True)
         return INTERRUPTED
     return 0

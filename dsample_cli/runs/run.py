@@ -10,7 +10,7 @@ import tomli_w
 from filelock import FileLock, Timeout
 
 from dsample_cli.errors import RunError
-from dsample_cli.runs.files import read_json, write_json, write_text
+from dsample_cli.runs.files import read_json, write_json, write_json_lines, write_text
 
 SCHEMA = 1
 
@@ -92,6 +92,10 @@ class Run:
             manifest["status"] = INTERRUPTED
         return manifest
 
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write run.json anew."""
+        write_json(self.manifest_file, {"schema": SCHEMA, "run": self.id, **manifest})
+
     def update_manifest(self, **changes: Any) -> dict[str, Any]:
         """Change some entries of run.json."""
         manifest = read_json(self.manifest_file) | changes
@@ -102,6 +106,15 @@ class Run:
         """Write config.toml, which `dsample train --config` takes to repeat the run."""
         head = "# Repeat this run with: dsample train --config config.toml\n"
         write_text(self.config_file, head + tomli_w.dumps(options))
+
+    def write_split(self, rows: dict[str, list[int]]) -> None:
+        """Write split.csv: for each split the 0-based data rows of the file that it came from."""
+        lines = [f"{row},{split}" for split, numbers in rows.items() for row in numbers]
+        write_text(self.split_file, "\n".join(["row,split", *lines]) + "\n")
+
+    def write_epochs(self, records: list[dict[str, Any]]) -> None:
+        """Write epochs.jsonl anew."""
+        write_json_lines(self.epochs_file, records)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -136,15 +149,23 @@ class Run:
         return False
 
 
-def write_manifest(run: Run, manifest: dict[str, Any]) -> None:
-    """Write run.json anew."""
-    write_json(run.manifest_file, {"schema": SCHEMA, "run": run.id, **manifest})
+class FollowedRun(Run):
+    """A run as the other processes of a distributed training see it: rank 0 alone writes."""
 
+    def write_manifest(self, manifest: dict[str, Any]) -> None: ...
 
-def write_split(run: Run, rows: dict[str, list[int]]) -> None:
-    """Write split.csv: for each split the 0-based data rows of the file that it came from."""
-    lines = [f"{row},{split}" for split, numbers in rows.items() for row in numbers]
-    write_text(run.split_file, "\n".join(["row,split", *lines]) + "\n")
+    def update_manifest(self, **changes: Any) -> dict[str, Any]:
+        return {}
+
+    def write_config(self, options: dict[str, Any]) -> None: ...
+
+    def write_split(self, rows: dict[str, list[int]]) -> None: ...
+
+    def write_epochs(self, records: list[dict[str, Any]]) -> None: ...
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
 
 
 def read_split(run: Run, split: str) -> list[int]:

@@ -18,6 +18,7 @@ from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.selection import replay
 from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
 from dsample_cli.training.devices import Device
+from dsample_cli.training.distributed import wait_for_all
 from dsample_cli.training.encoders import load_for_training, longest_input
 from dsample_cli.training.inference import predict_logits
 from dsample_cli.training.interrupts import deferred_interrupts
@@ -230,5 +231,6 @@ def _restore_best(model: Any, recorder: EpochRecorder) -> int:
     last = len(recorder.records) - 1
     if recorder.was_stopped or best is None or best == last:
         return last if best is None else best
+    wait_for_all()  # until rank 0 has written the file
     load_model(model, str(recorder.best_file), device=str(model.device))
     return best

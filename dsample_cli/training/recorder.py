@@ -20,6 +20,7 @@ from dsample_cli.core.progress import Listener
 from dsample_cli.core.schedules import EpochPlan, Schedule
 from dsample_cli.core.selection import Progress, advance, should_stop
 from dsample_cli.errors import RunError
+from dsample_cli.training import distributed
 from dsample_cli.training.losses import Objective
 from dsample_cli.training.sampler import EpochSampler
 
@@ -112,7 +113,8 @@ class EpochRecorder(TrainerCallback, ExportableState):
         """Report progress; on request checkpoint and stop, unless the epoch is about to end."""
         self.hooks.listener.advance(self.config.batch_size * args.world_size)
         is_last = state.global_step % (state.max_steps // self.config.epochs) == 0
-        if self.hooks.stop_requested() and not is_last:
+        # Several processes could see the request at different steps; they agree at the epoch's end.
+        if not is_last and distributed.is_alone() and self.hooks.stop_requested():
             self.was_stopped = control.should_save = control.should_training_stop = True
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -145,12 +147,13 @@ class EpochRecorder(TrainerCallback, ExportableState):
             control.should_training_stop = True
         elif not is_over:
             control.should_save = True
-            if self.hooks.stop_requested():
+            if distributed.total(float(self.hooks.stop_requested())):
                 self.was_stopped = control.should_training_stop = True
 
     def _record(self) -> Record:
         names, drawn = self.label_names, self._drawn
-        loss = self.objective.mean
+        examples = distributed.total(float(self.objective.examples))
+        loss = distributed.total(self.objective.sum) / max(1.0, examples)
         if not math.isfinite(loss):
             raise RunError(
                 f"The training loss became {loss} in epoch {self.epoch}.",

@@ -1,5 +1,6 @@
 """Train a run from a config, or go on with one that was stopped."""
 
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -18,16 +19,15 @@ from dsample_cli.core.progress import Listener
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.errors import DsampleError, RunError
-from dsample_cli.runs.files import append_json_line, read_json_lines, write_json_lines
+from dsample_cli.runs.files import append_json_line, read_json_lines
 from dsample_cli.runs.run import (
     COMPLETED,
     FAILED,
     INTERRUPTED,
     RUNNING,
+    FollowedRun,
     Run,
     read_split,
-    write_manifest,
-    write_split,
 )
 from dsample_cli.runs.workspace import Workspace
 from dsample_cli.workflows.datasets import SPLITS, Datasets, load_datasets
@@ -79,11 +79,11 @@ def train(
             begun stays in the workspace with the status `failed`.
     """
     data = load_datasets(config, listener)
-    run = workspace.create_run(config.schedule)
+    run = _shared(lambda: workspace.create_run(config.schedule), config)
     with run.locked():
-        write_manifest(run, _first_manifest(config, data))
+        run.write_manifest(_first_manifest(config, data))
         run.write_config(config.to_options())
-        write_split(run, {name: part.rows.tolist() for name, part in data.parts.items()})
+        run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
         return _guarded(run, config, data, listener)
 
 
@@ -99,8 +99,9 @@ def resume(run: Run, listener: Listener) -> TrainResult:
             f"Run {run.id} is completed.",
             f"Repeat it with: dsample train --config {run.config_file}",
         )
+    config = TrainConfig.from_options(manifest["config"])
+    run = _shared(lambda: run, config)
     with run.locked():
-        config = TrainConfig.from_options(manifest["config"])
         stored = {name: read_split(run, name) for name in SPLITS}
         for name in ("validation", "test"):
             if manifest["data"].get(name, {}).get("path") != manifest["data"]["train"]["path"]:
@@ -109,6 +110,20 @@ def resume(run: Run, listener: Listener) -> TrainResult:
         _check_unchanged(run, manifest, data)
         run.update_manifest(status=RUNNING)
         return _guarded(run, config, data, listener)
+
+
+def _shared(make_run: Callable[[], Run], config: TrainConfig) -> Run:
+    """The run that rank 0 makes; with several processes the others follow it without writing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return make_run()
+    from dsample_cli.training import distributed
+    from dsample_cli.training.devices import choose_device
+
+    distributed.join(use_cpu=choose_device(config.device).type == "cpu")
+    is_main = distributed.rank() == 0
+    path = distributed.from_main(make_run().path if is_main else None)
+    assert path is not None
+    return Run(path) if is_main else FollowedRun(path)
 
 
 def _guarded(
@@ -136,6 +151,7 @@ def _train(
     listener: Listener,
 ) -> TrainResult:
     # Imported here: the data was checked without waiting for torch.
+    from dsample_cli.training import distributed
     from dsample_cli.training.devices import choose_device
     from dsample_cli.training.fit import fit, prepare
 
@@ -163,6 +179,7 @@ def _train(
         device={"type": device.type, "name": device.name, "precision": device.precision},
     )
     earlier = read_json_lines(run.epochs_file)
+    distributed.wait_for_all()  # before rank 0 cuts the file
 
     def save_record(record: dict[str, Any]) -> None:
         append_json_line(run.epochs_file, record)
@@ -175,13 +192,15 @@ def _train(
         save_record,
         listener,
         earlier,
-        on_restart=lambda known: write_json_lines(run.epochs_file, earlier[:known]),
+        on_restart=lambda known: run.write_epochs(earlier[:known]),
     )
     if result.was_stopped:
         run.update_manifest(status=INTERRUPTED, epochs=len(result.records))
         return TrainResult(run, INTERRUPTED, len(result.records), None, {})
     listener.phase("evaluating")
-    metrics = finish_run(run, config, data, fitting, result, listener)
+    is_main = not isinstance(run, FollowedRun)
+    metrics = finish_run(run, config, data, fitting, result, listener) if is_main else {}
+    distributed.leave()
     run.update_manifest(
         status=COMPLETED,
         completed=_now(),

@@ -1,0 +1,59 @@
+"""Several processes of one run (torchrun, accelerate launch): rank 0 alone writes and prints."""
+
+import os
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """This process's number among those of the run; 0 when it is alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def is_alone() -> bool:
+    """Whether the run has one process only."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1
+
+
+def join(use_cpu: bool) -> None:
+    """Meet the other processes; does nothing when there are none."""
+    if not is_alone():
+        from accelerate import PartialState
+
+        PartialState(cpu=use_cpu)
+
+
+def leave() -> None:
+    """Part from the other processes after all of them are done."""
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def from_main(value: T) -> T:
+    """The value that rank 0 passed, in every process."""
+    if is_alone():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def total(value: float) -> float:
+    """Sum of a number over all processes."""
+    if is_alone():
+        return value
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    number = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.all_reduce(number)
+    return float(number)
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if not is_alone():
+        dist.barrier()
