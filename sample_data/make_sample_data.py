@@ -36,11 +36,11 @@ TICKET_COUNTS: dict[str, int] = {
 }
 # Rows whose core sentence could also stand for a neighbouring label (see SOFT_CORES): how many
 # of a rare label's rows, and how many rows of its frequent neighbours.
-SOFT_RARE: dict[str, int] = {"account_hacked": 20, "data_deletion_request": 12, "safety_hazard": 8}
+SOFT_RARE: dict[str, int] = {"account_hacked": 6, "data_deletion_request": 4, "safety_hazard": 3}
 SOFT_FREQUENT: dict[str, int] = {
-    "account_hacked": 36,
-    "data_deletion_request": 21,
-    "safety_hazard": 18,
+    "account_hacked": 6,
+    "data_deletion_request": 4,
+    "safety_hazard": 3,
 }
 RARE = ("account_hacked", "data_deletion_request", "safety_hazard")
 

@@ -90,6 +90,10 @@ def run(args: list[str]) -> int:
         # The reader (`| head`) has enough. Python would complain again while it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as leaving:
+        # So Typer leaves after shell completion, and where it meets the broken pipe first.
+        is_broken_pipe = isinstance(leaving.__context__, BrokenPipeError)
+        return 0 if is_broken_pipe or not isinstance(leaving.code, int) else leaving.code
     except OSError as error:
         if "--debug" in args:
             raise

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.cli.conftest import QUICK
+from tests.helpers import QUICK
 
 FILES = {
     "empty.csv": b"",

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from dsample_cli.runs.run import SCHEMA, Run, read_split
-from tests.cli.conftest import process_environment
+from tests.helpers import process_environment
 from tests.runs.conftest import manifest_of
 
 # Holds a run in another process until its stdin is closed.

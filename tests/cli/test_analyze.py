@@ -1,0 +1,100 @@
+"""dsample analyze."""
+
+import hashlib
+import io
+import sys
+
+import pytest
+
+NASTY = ["NA", "None", "null", "1.0", "nan", "[bold]x[/bold]"]
+
+
+def test_the_json_has_the_keys_of_the_contract(dsample, tickets):
+    done = dsample("analyze", tickets, "--json")
+    assert done.code == 0
+    found = done.json
+    assert {"data", "classes", "imbalance", "problems", "sampling"} <= set(found)
+    data = found["data"]
+    assert data["path"] == str(tickets)
+    assert data["rows"] == 120
+    assert data["sha256"] == hashlib.sha256(tickets.read_bytes()).hexdigest()
+    assert (data["text_column"], data["label_column"]) == ("text", "label")
+    assert found["classes"] == [
+        {"label": "billing", "count": 75, "share": 0.625, "group": "many"},
+        {"label": "login", "count": 30, "share": 0.25, "group": "medium"},
+        {"label": "outage", "count": 15, "share": 0.125, "group": "few"},
+    ]
+    assert set(found["imbalance"]) == {
+        "ratio",
+        "entropy",
+        "evenness",
+        "effective_classes",
+        "gini",
+        "kl_to_uniform",
+        "total_variation",
+    }
+    assert found["imbalance"]["ratio"] == 5.0
+    assert set(found["sampling"]) >= {"softmax", "inverse", "sqrt"}
+    assert found["sampling"]["inverse"] == pytest.approx(
+        {"billing": 1 / 3, "login": 1 / 3, "outage": 1 / 3}
+    )
+    for share in found["sampling"].values():
+        assert sum(share.values()) == pytest.approx(1)
+    for problem in found["problems"]:
+        assert {"code", "severity", "message", "count", "rows"} <= set(problem)
+        assert problem["severity"] in ("error", "warning", "info")
+
+
+def test_the_table_shows_classes_shares_and_what_to_type(dsample, tickets):
+    done = dsample("analyze", tickets)
+    assert done.code == 0
+    for text in ("billing", "62.5%", "few", "softmax", "cyclic", "dsample train"):
+        assert text in done.out
+
+
+def test_groups_by_thresholds(dsample, tickets):
+    found = dsample("analyze", tickets, "--groups", "70,20", "--json").json
+    assert [entry["group"] for entry in found["classes"]] == ["many", "medium", "few"]
+    found = dsample("analyze", tickets, "--groups", "10,5", "--json").json
+    assert [entry["group"] for entry in found["classes"]] == ["many"] * 3
+
+
+def test_a_guessed_column_is_told_on_stderr(dsample, tmp_path):
+    (tmp_path / "d.csv").write_text("message,category,id\nhello,a,1\nworld,b,2\n")
+    done = dsample("analyze", "d.csv", "--json")
+    assert (done.json["data"]["text_column"], done.json["data"]["label_column"]) == (
+        "message",
+        "category",
+    )
+    assert "'message' (guessed" in done.err
+    assert "'category' (guessed" in done.err
+    assert dsample("analyze", "d.csv", "--json", "--quiet").err == ""
+
+
+def test_labels_stay_what_the_file_says(dsample, tmp_path):
+    rows = [f'text {i},"{label}"' for i, label in enumerate(NASTY * 2)]
+    (tmp_path / "d.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    found = dsample("analyze", "d.csv", "--json").json
+    assert {entry["label"] for entry in found["classes"]} == set(NASTY)
+    assert all(label in dsample("analyze", "d.csv").out for label in NASTY)
+
+
+def test_a_label_cannot_drive_the_terminal(dsample, tmp_path):
+    (tmp_path / "d.csv").write_text("text,label\nhello,a\x1b[31m\nworld,b\n")
+    assert "\x1b[31m" not in dsample("analyze", "d.csv").out
+
+
+def test_strict_exits_with_3_only_for_an_error(dsample, tickets, tmp_path):
+    assert dsample("analyze", tickets, "--strict").code == 0
+    (tmp_path / "one.csv").write_text("text,label\nhello,a\nworld,a\n")
+    assert dsample("analyze", "one.csv", "--strict").code == 3
+    assert dsample("analyze", "one.csv").code == 0
+
+
+def test_standard_input_is_analyzed_but_not_remembered(dsample, tickets, tmp_path, monkeypatch):
+    stdin = io.TextIOWrapper(io.BytesIO(tickets.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    done = dsample("analyze", "-", "--json")
+    assert done.code == 0
+    assert (done.json["data"]["path"], done.json["data"]["rows"]) == ("-", 120)
+    assert not (tmp_path / "dsample_workspace" / "workspace.json").exists()
