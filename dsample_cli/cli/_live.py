@@ -6,7 +6,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -39,6 +38,9 @@ class PlainListener:
     def advance(self, count: int) -> None:
         """Nothing to show."""
 
+    def epoch_started(self, epoch: int, epochs: int) -> None:
+        """Nothing to show."""
+
     def epoch_finished(self, record: Mapping[str, Any]) -> None:
         if self._epochs_shown == 0:
             self._print(Text(_epoch_header(record), style="bold"))
@@ -61,7 +63,7 @@ class TerminalListener(PlainListener):
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=28),
-            MofNCompleteColumn(),
+            _Count(),
             _Speed(),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -80,12 +82,25 @@ class TerminalListener(PlainListener):
         if self._task is not None:
             self._progress.advance(self._task, count)
 
+    def epoch_started(self, epoch: int, epochs: int) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, description=f"epoch {epoch}/{epochs - 1}")
+
     def close(self) -> None:
         """Take the bar away."""
         self._progress.stop()
 
     def _print(self, text: Text) -> None:
         self._progress.console.print(text, soft_wrap=True)
+
+
+class _Count(ProgressColumn):
+    """Items done of all, where that is known."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(f"{task.completed:,.0f}" if task.completed else "")
+        return Text(f"{task.completed:,.0f}/{task.total:,.0f}", style="green")
 
 
 class _Speed(ProgressColumn):

@@ -56,7 +56,7 @@ class TrainConfig:
     lr: str | float = AUTO
     head_lr_factor: str | float = AUTO
     lr_schedule: str = "linear"
-    lr_warmup: float = 0.05
+    lr_warmup: float = 0.1
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     grad_clip: float = 1.0

@@ -19,6 +19,9 @@ class Listener(Protocol):
     def advance(self, count: int) -> None:
         """`count` more items of the phase are done."""
 
+    def epoch_started(self, epoch: int, epochs: int) -> None:
+        """Epoch `epoch` (from 0) of `epochs` begins."""
+
     def epoch_finished(self, record: Mapping[str, Any]) -> None:
         """An epoch ended; `record` is its line of epochs.jsonl."""
 
@@ -33,5 +36,7 @@ class Silent:
     def phase(self, name: str, total: int | None = None) -> None: ...
 
     def advance(self, count: int) -> None: ...
+
+    def epoch_started(self, epoch: int, epochs: int) -> None: ...
 
     def epoch_finished(self, record: Mapping[str, Any]) -> None: ...

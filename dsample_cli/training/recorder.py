@@ -75,6 +75,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
     def __post_init__(self) -> None:
         self._seconds = 0.0
         self._clock = 0.0
+        self._left = 0
         self._plan = EpochPlan(0.0)
         self._drawn: NDArray[np.integer] = np.zeros(0, int)
 
@@ -93,6 +94,13 @@ class EpochRecorder(TrainerCallback, ExportableState):
         }
         return {"args": {}, "attributes": running}
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell how much there is to do, and how much a resumed run has done."""
+        size = len(self.sampler)
+        self.hooks.listener.phase("training", size * self.config.epochs)
+        started = (self.resumed or {}).get("examples", 0)
+        self.hooks.listener.advance(size * len(self.records) + started)
+
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Decide the mix, draw the rows."""
         self._plan = self.schedule.plan(self.epoch, self.progress.schedule_state)
@@ -103,15 +111,15 @@ class EpochRecorder(TrainerCallback, ExportableState):
             *((resumed["loss_sum"], resumed["examples"]) if is_midway else ()),
         )
         self._seconds = resumed["seconds"] if is_midway else 0.0
-        self.hooks.listener.phase(
-            f"epoch {self.epoch + 1}/{self.config.epochs}", int(self._drawn.sum())
-        )
-        self.hooks.listener.advance(self.objective.examples)
+        self.hooks.listener.epoch_started(self.epoch, self.config.epochs)
+        self._left = int(self._drawn.sum()) - self.objective.examples
         self._clock = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report progress; on request checkpoint and stop, unless the epoch is about to end."""
-        self.hooks.listener.advance(self.config.batch_size * args.world_size)
+        done = min(self.config.batch_size * args.world_size, self._left)
+        self._left -= done
+        self.hooks.listener.advance(done)
         is_last = state.global_step % (state.max_steps // self.config.epochs) == 0
         # Several processes could see the request at different steps; they agree at the epoch's end.
         if not is_last and distributed.is_alone() and self.hooks.stop_requested():
