@@ -56,8 +56,8 @@ def load_for_training(
     names = dict(enumerate(label_names))
     labels: dict[str, Any] = {"id2label": names, "label2id": {n: i for i, n in names.items()}}
     if model == "tiny":
-        rates = {} if dropout is None else _bert_dropout(dropout)
-        network, own_tokenizer = build_tiny(texts, len(names), **labels, **rates)
+        rates = {} if dropout is None else {"dropout": dropout}
+        network, own_tokenizer = build_tiny(texts, **rates, **labels)
     else:
         source = find_minilm() if model == "minilm" else model
         own_tokenizer = None if tokenizer else load_tokenizer(source)
@@ -165,10 +165,6 @@ def _set_dropout(config: Any, rate: float) -> None:
     for name in _DROPOUT_NAMES:
         if hasattr(config, name):
             setattr(config, name, rate)
-
-
-def _bert_dropout(rate: float) -> dict[str, float]:
-    return {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
 
 
 def _give_padding(model: Any, tokenizer: Any) -> None:

@@ -144,6 +144,7 @@ def test_the_window_does_not_change_what_is_predicted(predict, trained, monkeypa
     whole = predict(trained.data).lines
     monkeypatch.setattr("dsample_cli.workflows.predict._WINDOW", 7)
     windows = predict(trained.data).lines
+    assert [record["row"] for record in windows] == list(range(120))
     assert [record["data"] for record in windows] == [record["data"] for record in whole]
     for a, b in zip(whole, windows, strict=True):
         assert a["probabilities"] == pytest.approx(b["probabilities"], abs=0.02)

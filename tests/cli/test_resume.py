@@ -11,6 +11,7 @@ import pytest
 from tests.helpers import epochs_without_timing, make_tickets, start
 
 EPOCHS = 8
+STEPS_AN_EPOCH = 24  # 96 of the 120 rows train, in batches of 4
 # `switch` lets the losses of earlier epochs decide the later ones, which a resumed run must know.
 OPTIONS = [
     *"--model tiny --batch-size 4 --lr 2e-3 --schedule switch --workspace workspace".split(),
@@ -42,7 +43,7 @@ def wait_for_checkpoints(process, folder: Path, count: int) -> Path:
         for run in (folder / "workspace" / "runs").glob("*"):
             states = list((run / "checkpoints").glob("checkpoint-*/trainer_state.json"))
             steps = [int(path.parent.name.rpartition("-")[2]) for path in states]
-            if steps and max(steps) >= count * min(24, *steps):
+            if max(steps, default=0) >= count * STEPS_AN_EPOCH:
                 return run
         time.sleep(0.01)
     process.kill()
@@ -61,7 +62,7 @@ def check_same(run: Path, expected: Path) -> None:
 def test_the_run_that_is_compared_with_reviewed_and_learned(uninterrupted):
     epochs = epochs_without_timing(uninterrupted)
     assert len(epochs) == EPOCHS
-    assert {record["mix"] for record in epochs} == {0.0, 1.0}
+    assert [record["mix"] for record in epochs].count(0.0) >= 2
     assert len({record["train_loss"] for record in epochs}) == EPOCHS
 
 
@@ -69,7 +70,7 @@ def test_the_run_that_is_compared_with_reviewed_and_learned(uninterrupted):
 def test_a_killed_run_is_resumed_to_the_same_end(uninterrupted, dsample, tmp_path, seed):
     rng = random.Random(seed)
     process = start_training(tmp_path)
-    run = wait_for_checkpoints(process, tmp_path, rng.randint(1, 3))
+    run = wait_for_checkpoints(process, tmp_path, rng.randint(2, 5))
     time.sleep(rng.uniform(0, 0.3))
     process.kill()
     process.communicate()

@@ -56,7 +56,7 @@ def test_label_names_go_into_the_model(tmp_path):
     texts = [["one two", "two three", "three one"] * 3]
     model, tokenizer = load_for_training("tiny", ["ham", "스팸"], texts, dropout=0.0)
     assert model.config.id2label == {0: "ham", 1: "스팸"}
-    assert model.config.hidden_dropout_prob == 0.0
+    assert model.config.mlp_dropout == 0.0
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     again, _ = load_trained(tmp_path)

@@ -28,7 +28,9 @@ def test_long_texts_are_cut(tokenizer):
     assert tokens.lengths.max() == 5
 
 
-def test_pairs_keep_their_token_types(tokenizer):
+def test_pairs_keep_their_token_types():
+    tokenizer = train_tokenizer(TEXTS)
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
     tokens = tokenize(tokenizer, [TEXTS, TEXTS[::-1]], 64)
     expected = tokenizer(TEXTS[0], TEXTS[-1])
     end = tokens.offsets[1]
@@ -70,7 +72,7 @@ def test_continuations_are_not_special_in_the_tiny_tokenizer():
 
 
 def test_tiny_survives_a_round_trip(tmp_path):
-    model, tokenizer = build_tiny([TEXTS], 3)
+    model, tokenizer = build_tiny([TEXTS], id2label={0: "a", 1: "b", 2: "c"})
     tokenizer.save_pretrained(tmp_path)
     again = AutoTokenizer.from_pretrained(tmp_path)
     assert again(TEXTS)["input_ids"] == tokenizer(TEXTS)["input_ids"]
