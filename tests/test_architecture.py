@@ -15,7 +15,7 @@ ALLOWED = {
     "core": {"errors"},
     **{room: {"core", "errors"} for room in MIDDLE},
     "workflows": {*MIDDLE, "core", "errors", "__init__"},
-    "cli": {"workflows", "data", "runs", "reports", "core", "errors", "__init__"},
+    "cli": {"workflows", "runs", "reports", "core", "errors", "__init__"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -231,6 +231,7 @@ def train(
 
 def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "TrainResult":
     from dsample_cli.workflows import train as workflow
+    from dsample_cli.workflows.current import current_dataset_options
 
     if ctx.params["resume"] is not None:
         _refuse_options_beside_resume(ctx)
@@ -240,33 +241,13 @@ def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "T
     for name in ("lr", "head_lr_factor", "temperature"):
         options[name] = parse_number_or_auto(str(options[name]), name.replace("_", "-"))
     if "data" not in options:
-        options |= _current_dataset(workspace, listener, options)
+        options = current_dataset_options(workspace, listener) | {
+            name: value for name, value in options.items() if value not in (None, ())
+        }
     for name in ("data", "val", "test"):
         if name in options:
             options[name] = str(Path(options[name]).absolute())
     return workflow.train(TrainConfig(**options), workspace, listener)
-
-
-def _current_dataset(
-    workspace: "Workspace", listener: "Listener", options: dict[str, Any]
-) -> dict[str, Any]:
-    """Data file and columns that `dsample analyze` saw last; columns given now win."""
-    from dsample_cli.data.sources import file_sha256
-
-    dataset = workspace.current_dataset()
-    if dataset is None:
-        raise ConfigError(
-            f"No data: {workspace.path} has no current dataset.",
-            "Name a file: dsample train DATA, or look at one first: dsample analyze DATA",
-        )
-    listener.note(f"Training on {dataset.path}, the current dataset.")
-    if Path(dataset.path).is_file() and file_sha256(dataset.path) != dataset.sha256:
-        listener.warn(f"{dataset.path} has changed since dsample analyze saw it.")
-    return {
-        "data": dataset.path,
-        "text_column": options["text_column"] or dataset.text_columns,
-        "label_column": options.get("label_column") or dataset.label_column,
-    }
 
 
 def _refuse_options_beside_resume(ctx: typer.Context) -> None:

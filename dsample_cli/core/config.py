@@ -15,6 +15,9 @@ from dsample_cli.errors import ConfigError
 
 AUTO = "auto"
 
+# Names of the losses; training/losses.py holds the functions, which need torch.
+LOSS_NAMES = ("ce",)
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -126,6 +129,7 @@ class TrainConfig:
         look_up(SCHEDULES, self.schedule, "schedule")
         for option, choices in {
             "order": ORDERS,
+            "loss": LOSS_NAMES,
             "select_on": tuple(SELECTION_METRICS),
             "unknown_labels": ("error", "drop"),
             "truncation_side": ("right", "left"),

@@ -1,11 +1,14 @@
 """Find and load the model and the tokenizer that `--model` names."""
 
+import functools
 import hashlib
 import importlib.util
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import transformers
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
@@ -133,10 +136,25 @@ def find_minilm() -> str:
 
 
 def _from_source(loader: Any, source: str, **options: Any) -> Any:
+    if not os.path.isdir(source) and not _hub_is_reachable():
+        options["local_files_only"] = True  # the hub's client would retry for most of a minute
     try:
         return loader.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
         raise _explained(source, error) from error
+
+
+@functools.cache
+def _hub_is_reachable() -> bool:
+    """Whether a connection to the model hub opens at once; behind a proxy its client must tell."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        return True
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 def _explained(source: str, error: Exception) -> ConfigError | MissingExtraError:

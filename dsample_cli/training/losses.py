@@ -22,6 +22,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         Losses, shape [B], in fp32.
 
     Examples:
+        >>> import torch
         >>> cross_entropy(torch.tensor([[2.0, 1.0, 0.1]]), torch.tensor([0]))
         tensor([0.4170])
     """

@@ -59,7 +59,7 @@ class TrainResult:
         """The public JSON object of `dsample train --json`."""
         return {
             "run": self.run.id,
-            "path": str(self.run.path),
+            "path": str(self.run.path.absolute()),
             "status": self.status,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
@@ -81,9 +81,10 @@ def train(
     data = load_datasets(config, listener)
     run = _shared(lambda: workspace.create_run(config.schedule), config)
     with run.locked():
-        run.write_manifest(_first_manifest(config, data))
+        # The manifest comes last: a run that has one can be resumed.
         run.write_config(config.to_options())
         run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
+        run.write_manifest(_first_manifest(config, data))
         return _guarded(run, config, data, listener)
 
 

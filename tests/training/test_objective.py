@@ -3,6 +3,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
+from dsample_cli.core.config import LOSS_NAMES
 from dsample_cli.errors import ConfigError
 from dsample_cli.training.devices import choose_device
 from dsample_cli.training.inference import predict_logits
@@ -29,6 +30,10 @@ class Outputs:
 def test_cross_entropy_has_the_golden_values():
     losses = cross_entropy(LOGITS, LABELS)
     assert losses.tolist() == pytest.approx([0.417030, 0.720694, 1.363264], abs=1e-6)
+
+
+def test_the_config_knows_every_loss():
+    assert tuple(LOSSES) == LOSS_NAMES
 
 
 @pytest.mark.parametrize("name", LOSSES)

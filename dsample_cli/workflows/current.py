@@ -1,0 +1,31 @@
+"""The workspace's current dataset, which `train` uses when it gets no DATA."""
+
+from pathlib import Path
+from typing import Any
+
+from dsample_cli.core.progress import Listener
+from dsample_cli.data.sources import file_sha256
+from dsample_cli.errors import ConfigError
+from dsample_cli.runs.workspace import Workspace
+
+
+def current_dataset_options(workspace: Workspace, listener: Listener) -> dict[str, Any]:
+    """File and columns that `dsample analyze` saw last, as options of a TrainConfig.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    dataset = workspace.current_dataset()
+    if dataset is None:
+        raise ConfigError(
+            f"No data: {workspace.path} has no current dataset.",
+            "Name a file: dsample train DATA, or look at one first: dsample analyze DATA",
+        )
+    listener.note(f"Training on {dataset.path}, the current dataset.")
+    if Path(dataset.path).is_file() and file_sha256(dataset.path) != dataset.sha256:
+        listener.warn(f"{dataset.path} has changed since dsample analyze saw it.")
+    return {
+        "data": dataset.path,
+        "text_column": dataset.text_columns,
+        "label_column": dataset.label_column,
+    }
