@@ -30,8 +30,8 @@ def analyze(
     label_column: LabelColumnOption = None,
     groups: GroupsOption = None,
     epochs: Annotated[
-        int, Option("--epochs", min=1, help="Planned epochs of the schedule preview.")
-    ] = 12,
+        int | None, Option("--epochs", min=1, help="Planned epochs of the schedule preview.")
+    ] = None,
     cycle: Annotated[int, Option("--cycle", min=1, help="Cycle of the schedule preview.")] = 3,
     strict: Annotated[
         bool, Option("--strict", help="Exit with 3 when a problem is an error.")

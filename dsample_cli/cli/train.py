@@ -24,7 +24,7 @@ from dsample_cli.cli._options import (
     apply_preset,
 )
 from dsample_cli.cli._output import Output, is_main_process
-from dsample_cli.core.config import TrainConfig, parse_number_or_auto
+from dsample_cli.core.config import TrainConfig, parse_number_or_auto, parse_whole_or_auto
 from dsample_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -132,7 +132,13 @@ def train(
         str, Option("--order", help="What a natural epoch reads: shuffled or file.")
     ] = _D.order,
     loss: Annotated[str, Option("--loss", help="Training loss: ce.")] = _D.loss,
-    epochs: Annotated[int, Option("--epochs", help="Epochs to train.")] = _D.epochs,
+    epochs: Annotated[
+        str,
+        Option(
+            "--epochs",
+            help="Epochs to train: auto (60,000 examples in all, in 3 to 16 epochs) or a number.",
+        ),
+    ] = _D.epochs,
     batch_size: Annotated[
         int, Option("--batch-size", help="Examples a step, per process.")
     ] = _D.batch_size,
@@ -240,6 +246,7 @@ def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "T
     options["text_column"] = tuple(options.get("text_column") or ())
     for name in ("lr", "head_lr_factor", "temperature"):
         options[name] = parse_number_or_auto(str(options[name]), name.replace("_", "-"))
+    options["epochs"] = parse_whole_or_auto(str(options["epochs"]), "epochs")
     if "data" not in options:
         options = current_dataset_options(workspace, listener) | {
             name: value for name, value in options.items() if value not in (None, ())

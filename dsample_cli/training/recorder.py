@@ -97,7 +97,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell how much there is to do, and how much a resumed run has done."""
         size = len(self.sampler)
-        self.hooks.listener.phase("training", size * self.config.epochs)
+        self.hooks.listener.phase("training", size * self.config.planned_epochs)
         started = (self.resumed or {}).get("examples", 0)
         self.hooks.listener.advance(size * len(self.records) + started)
 
@@ -111,7 +111,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
             *((resumed["loss_sum"], resumed["examples"]) if is_midway else ()),
         )
         self._seconds = resumed["seconds"] if is_midway else 0.0
-        self.hooks.listener.epoch_started(self.epoch, self.config.epochs)
+        self.hooks.listener.epoch_started(self.epoch, self.config.planned_epochs)
         self._left = int(self._drawn.sum()) - self.objective.examples
         self._clock = time.perf_counter()
 
@@ -120,7 +120,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         done = min(self.config.batch_size * args.world_size, self._left)
         self._left -= done
         self.hooks.listener.advance(done)
-        is_last = state.global_step % (state.max_steps // self.config.epochs) == 0
+        is_last = state.global_step % (state.max_steps // self.config.planned_epochs) == 0
         # Several processes could see the request at different steps; they agree at the epoch's end.
         if not is_last and distributed.is_alone() and self.hooks.stop_requested():
             self.was_stopped = control.should_save = control.should_training_stop = True
@@ -150,7 +150,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         self.hooks.listener.epoch_finished(record)
         # The next epoch has no sums yet; a checkpoint written now must say so.
         self.objective.restart()
-        is_over = len(self.records) == self.config.epochs
+        is_over = len(self.records) == self.config.planned_epochs
         if should_stop(selection, self.config.patience) and not is_over:
             control.should_training_stop = True
         elif not is_over:

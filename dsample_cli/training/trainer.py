@@ -57,7 +57,7 @@ def make_trainer(
     """Build the Trainer of a run. Evaluation, logging and saving are the callback's decisions."""
     arguments = TrainingArguments(
         output_dir=str(checkpoints_dir),
-        num_train_epochs=config.epochs,
+        num_train_epochs=config.planned_epochs,
         per_device_train_batch_size=config.batch_size,
         lr_scheduler_type=config.lr_schedule,
         warmup_steps=config.lr_warmup,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dsample_cli.core.class_scores import CLASS_SCORES, Floats, scored_share
-from dsample_cli.core.config import parse_thresholds
+from dsample_cli.core.config import auto_epochs, parse_thresholds
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.schedules import SCHEDULES, make_schedule, mixes
 from dsample_cli.data.profile import Profile, profile_table
@@ -91,7 +91,7 @@ def analyze(
     text_columns: tuple[str, ...] = (),
     label_column: str | None = None,
     groups: str | None = None,
-    epochs: int = 12,
+    epochs: int | None = None,
     cycle: int = 3,
 ) -> AnalyzeResult:
     """Profile a file, preview what the samplers would draw, and make it the current dataset.
@@ -103,7 +103,7 @@ def analyze(
         text_columns: One, or two for pairs; guessed when empty.
         label_column: Guessed when None.
         groups: "HIGH,LOW" train counts of the groups, instead of terciles.
-        epochs: Planned epochs of the schedule preview.
+        epochs: Planned epochs of the schedule preview; what `train` would take when None.
         cycle: Cycle of the schedule preview.
 
     Raises:
@@ -124,7 +124,7 @@ def analyze(
         table,
         profile,
         scores,
-        _preview_schedules(profile, scores, epochs, cycle),
+        _preview_schedules(profile, scores, epochs or auto_epochs(profile.usable_rows), cycle),
         suggest(profile),
     )
 

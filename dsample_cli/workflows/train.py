@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli import __version__
-from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.sampling import count_classes
@@ -79,6 +79,8 @@ def train(
             begun stays in the workspace with the status `failed`.
     """
     data = load_datasets(config, listener)
+    if config.epochs == AUTO:
+        config = replace(config, epochs=auto_epochs(len(data.parts["train"].rows)))
     run = _shared(lambda: workspace.create_run(config.schedule), config)
     with run.locked():
         # The manifest comes last: a run that has one can be resumed.
@@ -270,9 +272,9 @@ def _tell_plan(
         )
     if not has_validation:
         listener.warn("There is no validation data: the last epoch is kept, nothing is selected.")
-    if config.schedule == "warmup" and config.planned_warmup_epochs >= config.epochs:
+    if config.schedule == "warmup" and config.planned_warmup_epochs >= config.planned_epochs:
         listener.warn(
-            f"All {config.epochs} epochs are warmup: none draws by the score or is judged. "
+            f"All {config.planned_epochs} epochs are warmup: none draws by the score or is judged. "
             "Lower --warmup-epochs or raise --epochs."
         )
 
