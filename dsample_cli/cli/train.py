@@ -28,6 +28,8 @@ from dsample_cli.core.config import TrainConfig, parse_number_or_auto, parse_who
 from dsample_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dsample_cli.core.progress import Listener
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.train import TrainResult
@@ -245,8 +247,8 @@ def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "T
     options = {k: v for k, v in ctx.params.items() if k in _DEFAULTS and v is not None}
     options["text_column"] = tuple(options.get("text_column") or ())
     for name in ("lr", "head_lr_factor", "temperature"):
-        options[name] = parse_number_or_auto(str(options[name]), name.replace("_", "-"))
-    options["epochs"] = parse_whole_or_auto(str(options["epochs"]), "epochs")
+        options[name] = _parsed(parse_number_or_auto, options[name], name)
+    options["epochs"] = _parsed(parse_whole_or_auto, options["epochs"], "epochs")
     if "data" not in options:
         options = current_dataset_options(workspace, listener) | {
             name: value for name, value in options.items() if value not in (None, ())
@@ -255,6 +257,14 @@ def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "T
         if name in options:
             options[name] = str(Path(options[name]).absolute())
     return workflow.train(TrainConfig(**options), workspace, listener)
+
+
+def _parsed(parse: "Callable[[str, str], Any]", text: str, name: str) -> Any:
+    """The value of an option that takes auto or a number; anything else is wrong usage."""
+    try:
+        return parse(str(text), name.replace("_", "-"))
+    except ConfigError as error:
+        raise typer.BadParameter(error.message) from None
 
 
 def _refuse_options_beside_resume(ctx: typer.Context) -> None:

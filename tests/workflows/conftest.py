@@ -24,6 +24,9 @@ class Heard:
     def advance(self, count):
         self.advanced += count
 
+    def epoch_started(self, epoch, epochs):
+        pass
+
     def epoch_finished(self, record):
         self.epochs.append(dict(record))
 

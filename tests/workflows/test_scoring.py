@@ -46,7 +46,7 @@ def test_an_unknown_score_is_refused():
 def test_analyze_previews_what_the_sampler_draws(write, heard, tmp_path):
     rows = [(f"text {i}", "a" if i < 90 else "b") for i in range(100)]
     workspace = Workspace(tmp_path / "workspace")
-    result = analyze(write("d.csv", rows), workspace, heard)
+    result = analyze(write("d.csv", rows), workspace, heard, epochs=12)
     for score in result.scores:
         expected = scored_share(COUNTS, resolve_score(score.name, COUNTS).weights)
         assert score.share == pytest.approx(expected)
@@ -65,6 +65,6 @@ def test_analyze_previews_what_the_sampler_draws(write, heard, tmp_path):
 def test_the_first_suggestion_fits_the_imbalance(write, heard, tmp_path, counts, first):
     labels = "a" * counts[0] + "b" * counts[1]
     path = write("d.csv", [(f"text {i}", label) for i, label in enumerate(labels)])
-    found = analyze(path, Workspace(tmp_path / "workspace"), heard).suggestions
+    found = analyze(path, Workspace(tmp_path / "workspace"), heard, epochs=12).suggestions
     assert first in found[0].command
     assert 1 <= len(found) <= 3
