@@ -1,23 +1,17 @@
 """Train a run from a config, or go on with one that was stopped."""
 
 import os
-import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsample_cli import __version__
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.sampling import count_classes
-from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.errors import DsampleError, RunError
 from dsample_cli.runs.files import append_json_line, read_json_lines
 from dsample_cli.runs.run import (
@@ -32,9 +26,8 @@ from dsample_cli.runs.run import (
 from dsample_cli.runs.workspace import Workspace
 from dsample_cli.workflows.datasets import SPLITS, Datasets, load_datasets
 from dsample_cli.workflows.finish import finish_run
+from dsample_cli.workflows.manifest import first_manifest, now
 from dsample_cli.workflows.scoring import resolve_config_score
-
-_PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ def train(
         # The manifest comes last: a run that has one can be resumed.
         run.write_config(config.to_options())
         run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
-        run.write_manifest(_first_manifest(config, data))
+        run.write_manifest(first_manifest(config, data))
         return _guarded(run, config, data, listener)
 
 
@@ -206,7 +199,7 @@ def _train(
     distributed.leave()
     run.update_manifest(
         status=COMPLETED,
-        completed=_now(),
+        completed=now(),
         epochs=len(result.records),
         best_epoch=result.best_epoch,
         metrics=metrics,
@@ -287,35 +280,3 @@ def _check_unchanged(run: Run, manifest: dict[str, Any], data: Datasets) -> None
                 f"{part.path} has changed since run {run.id} began, so it cannot be resumed.",
                 f"Begin anew with: dsample train --config {run.config_file}",
             )
-
-
-def _first_manifest(config: TrainConfig, data: Datasets) -> dict[str, Any]:
-    counts = count_classes(data.parts["train"].codes, len(data.label_names))
-    return {
-        "status": RUNNING,
-        "created": _now(),
-        "config": config.to_options(),
-        "data": {name: part.manifest_entry() for name, part in data.parts.items()},
-        "text_columns": list(data.text_columns),
-        "label_column": data.label_column,
-        "labels": list(data.label_names),
-        "train_counts": counts.tolist(),
-        "validation_rows_sha256": data.validation_rows_sha256,
-        "select_on": SELECTION_METRICS[config.select_on][0],
-        "seed": config.seed,
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"dsample": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions | {"platform": sys.platform}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
