@@ -98,7 +98,8 @@ def predict(
         if close := getattr(listener, "close", None):
             close()
     if summary.without_text:
-        listener.warn(f"{summary.without_text} rows have no text; their label is null.")
+        rows, their = ("row has", "its") if summary.without_text == 1 else ("rows have", "their")
+        listener.warn(f"{summary.without_text} {rows} no text; {their} label is null.")
     if output is not None and json:
         print_json(
             {

@@ -238,7 +238,7 @@ def _report_table(evaluation: Any) -> Table:
             _figure(c.precision, 3),
             _figure(c.recall, 3) if c.support else "-",
             Text(bar.ljust(10, "░") if c.support else "", style=_GROUP_STYLE[group]),
-            _figure(c.f1, 3),
+            _figure(c.f1, 3) if c.support else "-",
             Text(group, style=_GROUP_STYLE[group]),
         )
     return table
