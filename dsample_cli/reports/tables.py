@@ -70,7 +70,8 @@ def print_evaluation(console: Console, result: Any) -> None:
     """Draw an `EvaluateResult`."""
     evaluation = result.evaluation
     name = f"Run {result.run} on " if result.run else ""
-    console.print(Text(f"{name}{clean(result.source)}: {evaluation.rows:,} rows", style="bold"))
+    heading = f"{name}{clean(result.source)}: {evaluation.rows:,} rows"
+    console.print(Text(heading, style="bold"), soft_wrap=True)
     console.print(_report_table(evaluation))
     metrics = _table("metric", "value", *(["95% interval"] if evaluation.intervals else []))
     for key, title in _METRICS.items():
