@@ -68,6 +68,7 @@ class TerminalListener(PlainListener):
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
+            redirect_stdout=False,  # results go to stdout, never through the bar's console
         )
         self._task: TaskID | None = None
 

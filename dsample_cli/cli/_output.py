@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dsample_cli.core.progress import Listener
+
+INTERRUPTED = 130
 
 # Without a terminal rich would assume 80 columns and cut tables.
 _PLAIN_WIDTH = 110
@@ -31,15 +34,21 @@ class Output:
         self.json_mode = json_mode
         self.quiet = quiet
 
-    def listener(self) -> "Listener":
-        """A listener that shows progress on stderr, or none under --quiet."""
+    @contextmanager
+    def listening(self) -> "Iterator[Listener]":
+        """A listener that shows progress on stderr while the block runs, or none under --quiet."""
         from dsample_cli.cli._live import PlainListener, TerminalListener
         from dsample_cli.core.progress import Silent
 
         if self.quiet or not is_main_process():
-            return Silent()
+            yield Silent()
+            return
         console = make_console(stderr=True)
-        return TerminalListener(console) if console.is_terminal else PlainListener(console)
+        listener = TerminalListener(console) if console.is_terminal else PlainListener(console)
+        try:
+            yield listener
+        finally:
+            listener.close()
 
     def result(self, to_json: Callable[[], Any], show: "Callable[[Console], None]") -> None:
         """Print a result: as JSON, or the way `show` draws it on a console."""

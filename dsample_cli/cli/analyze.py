@@ -57,16 +57,17 @@ def analyze(
     from dsample_cli.workflows.analyze import analyze as run_analysis
 
     output = Output(json, quiet)
-    result = run_analysis(
-        data,
-        Workspace(Path(workspace)),
-        output.listener(),
-        tuple(text_column or ()),
-        label_column,
-        groups,
-        epochs,
-        cycle,
-    )
+    with output.listening() as listener:
+        result = run_analysis(
+            data,
+            Workspace(Path(workspace)),
+            listener,
+            tuple(text_column or ()),
+            label_column,
+            groups,
+            epochs,
+            cycle,
+        )
     output.result(result.to_json, lambda console: print_analysis(console, result))
     has_error = any(problem.severity == "error" for problem in result.profile.problems)
     return CHECK_FAILED if strict and has_error else 0

@@ -85,8 +85,7 @@ def evaluate(
             predictions, label_column or "label", prediction_column, groups, intervals
         )
     else:
-        listener = output.listener()
-        try:
+        with output.listening() as listener:
             result = workflow.evaluate_run(
                 Workspace(workspace).find_run(run),
                 data,
@@ -99,9 +98,6 @@ def evaluate(
                 device,
                 precision,
             )
-        finally:
-            if close := getattr(listener, "close", None):
-                close()
     if confusion is not None:
         from dsample_cli.reports.figures import write_confusion_png
 

@@ -9,10 +9,8 @@ import typer
 from dsample_cli import __version__
 from dsample_cli.cli import analyze, evaluate, predict, runs, train
 from dsample_cli.cli._options import COMMAND_SETTINGS
-from dsample_cli.cli._output import print_error
+from dsample_cli.cli._output import INTERRUPTED, print_error
 from dsample_cli.errors import DsampleError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="dsample",

@@ -25,6 +25,7 @@ from dsample_cli.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dsample_cli.core.progress import Listener
     from dsample_cli.workflows.predict import PredictSummary
 
 
@@ -71,11 +72,9 @@ def predict(
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows import predict as workflow
 
-    out = Output(json, quiet)
-    listener = out.listener()
     stored = Workspace(workspace).find_run(run)
 
-    def run_with(write: "Callable[[str], object]") -> "PredictSummary":
+    def run_with(write: "Callable[[str], object]", listener: "Listener") -> "PredictSummary":
         return workflow.predict(
             stored,
             data,
@@ -88,15 +87,12 @@ def predict(
             precision,
         )
 
-    try:
+    with Output(json, quiet).listening() as listener:
         if output is None:
-            summary = run_with(sys.stdout.write)
+            summary = run_with(sys.stdout.write, listener)
         else:
             with atomic_writer(output) as file:
-                summary = run_with(file.write)
-    finally:
-        if close := getattr(listener, "close", None):
-            close()
+                summary = run_with(file.write, listener)
     if summary.without_text:
         rows, their = ("row has", "its") if summary.without_text == 1 else ("rows have", "their")
         listener.warn(f"{summary.without_text} {rows} no text; {their} label is null.")

@@ -23,7 +23,7 @@ from dsample_cli.cli._options import (
     WorkspaceOption,
     apply_preset,
 )
-from dsample_cli.cli._output import Output, is_main_process
+from dsample_cli.cli._output import INTERRUPTED, Output, is_main_process
 from dsample_cli.core.config import TrainConfig, parse_number_or_auto, parse_whole_or_auto
 from dsample_cli.errors import ConfigError
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.train import TrainResult
 
-INTERRUPTED = 130
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainConfig)}
 _D: Any = SimpleNamespace(**_DEFAULTS)
 # Options that are not part of a run's config, so they may go with --resume.
@@ -223,12 +222,8 @@ def train(
 
     output = Output(json, quiet)
     folder = Workspace(Path(workspace))
-    listener = output.listener()
-    try:
+    with output.listening() as listener:
         result = _run(ctx, folder, listener)
-    finally:
-        if close := getattr(listener, "close", None):
-            close()
     output.result(result.to_json, lambda console: print_training(console, result))
     if result.status != "completed":
         if not quiet and is_main_process():

@@ -14,7 +14,6 @@ from dsample_cli.errors import RunError
 from dsample_cli.runs.files import read_json, write_json
 from dsample_cli.runs.run import COMPLETED, DAMAGED, RUNNING, SCHEMA, Run
 
-DEFAULT_WORKSPACE = "dsample_workspace"
 RUN_HINT = "List the runs with: dsample runs list"
 
 

@@ -255,9 +255,7 @@ def _tell_plan(
             f"{cut_share:.0%} of the training texts fill --max-length {config.max_length} and may "
             "be cut."
         )
-    is_sorted = bool((np.diff(codes) >= 0).all()) or np.count_nonzero(np.diff(codes)) < 2 * (
-        len(np.unique(codes))
-    )
+    is_sorted = np.count_nonzero(np.diff(codes)) < 2 * len(np.unique(codes))
     if config.order == "file" and is_sorted:
         listener.warn(
             "The training rows are sorted by label and --order file reads them so: natural epochs "
