@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from dsample_cli.core.names import did_you_mean, look_up
-from dsample_cli.core.schedules import SCHEDULES, make_schedule
+from dsample_cli.core.names import did_you_mean
+from dsample_cli.core.schedules import Schedule, parse_schedule, schedule_names
 from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.errors import ConfigError
 
@@ -49,10 +49,20 @@ class TrainConfig:
     score: str = "softmax"
     temperature: str | float = AUTO
     minority_share: float | None = None
+    power: float = 0.25
+    beta: str | float = AUTO
+    score_warmup: int | None = None
+    hard_share: float = 0.5
+    easy_start: float = 0.5
+    pressure: float = 100.0
+    active_bias: str = "variance"
+    window: int = 10
     schedule: str = "cyclic"
     cycle: int = 3
     warmup_epochs: int | None = None
     switch_start: str = "weighted"
+    defer: float = 0.8
+    dcl_decay: float = 0.9
     order: str = "shuffled"
     loss: str = "ce"
 
@@ -72,19 +82,24 @@ class TrainConfig:
     precision: str = AUTO
     groups: str | None = None
     keep_checkpoints: bool = False
+    checkpoint_steps: int = 0
+    record_draws: bool = False
 
     def __post_init__(self) -> None:
         self._check_names()
         self._check_numbers()
         self.make_schedule()
 
-    def make_schedule(self) -> Any:
+    def make_schedule(self) -> Schedule:
         """Build the schedule that the options describe."""
-        return make_schedule(
+        return parse_schedule(
             self.schedule,
+            self.planned_epochs,
             cycle=self.cycle,
             warmup_epochs=self.planned_warmup_epochs,
             switch_start=self.switch_start,
+            defer=self.defer,
+            dcl_decay=self.dcl_decay,
         )
 
     @property
@@ -96,6 +111,18 @@ class TrainConfig:
     def planned_warmup_epochs(self) -> int:
         """Warmup epochs as asked for; half of the planned epochs otherwise."""
         return self.planned_epochs // 2 if self.warmup_epochs is None else self.warmup_epochs
+
+    @property
+    def planned_score_warmup(self) -> int:
+        """Epochs before an example score acts: as asked for, else a fifth of the planned ones."""
+        if self.score_warmup is not None:
+            return self.score_warmup
+        return max(1, round(self.planned_epochs / 5))
+
+    @property
+    def schedule_names(self) -> list[str]:
+        """Names of the schedules that --schedule combines."""
+        return schedule_names(self.schedule)
 
     @property
     def group_thresholds(self) -> tuple[int, int] | None:
@@ -129,11 +156,10 @@ class TrainConfig:
 
     def _check_names(self) -> None:
         # Imported here: numpy is slow to load, and --help reads this module for the defaults.
-        from dsample_cli.core.class_scores import CLASS_SCORES
         from dsample_cli.core.sampling import ORDERS
+        from dsample_cli.core.scores import parse_score
 
-        look_up(CLASS_SCORES, self.score, "score")
-        look_up(SCHEDULES, self.schedule, "schedule")
+        parse_score(self.score)
         for option, choices in {
             "order": ORDERS,
             "loss": LOSS_NAMES,
@@ -158,12 +184,18 @@ class TrainConfig:
             "max_length": 4,
             "patience": 0,
             "seed": 0,
+            "window": 1,
+            "checkpoint_steps": 0,
         }.items():
             _require(self, option, getattr(self, option) >= lowest, f"at least {lowest}")
         has_epochs = self.epochs == AUTO or (not isinstance(self.epochs, str) and self.epochs >= 1)
         _require(self, "epochs", has_epochs, "auto or at least 1")
         for option in ("weight_decay", "grad_clip"):
             _require(self, option, 0 <= getattr(self, option) < float("inf"), "0 or more")
+        if self.score_warmup is not None:
+            _require(self, "score_warmup", self.score_warmup >= 0, "at least 0")
+        is_beta = self.beta == AUTO or (not isinstance(self.beta, str) and 0 <= self.beta < 1)
+        _require(self, "beta", is_beta, "auto or a number from 0 to below 1")
         for option in ("lr", "head_lr_factor", "temperature"):
             value = getattr(self, option)
             is_usable = value == AUTO or (not isinstance(value, str) and 0 < value < float("inf"))
@@ -178,8 +210,10 @@ class TrainConfig:
         if self.dropout is not None:
             _require(self, "dropout", 0 <= self.dropout < 1, "a share from 0 to below 1")
         if self.minority_share is not None:
+            from dsample_cli.core.scores import parse_score
+
             _require(self, "minority_share", 0 < self.minority_share < 1, "between 0 and 1")
-            if self.score != "softmax":
+            if "softmax" not in parse_score(self.score):
                 raise ConfigError(
                     "--minority-share sets the temperature of --score softmax, not of "
                     f"'{self.score}'.",

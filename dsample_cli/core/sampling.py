@@ -1,16 +1,20 @@
-"""Draw the rows of an epoch."""
+"""Ways to draw rows: by class, by row, resampled, mixed; and to sort them into batches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from dsample_cli.core.class_scores import Counts, Floats, scored_share
-from dsample_cli.errors import ConfigError
 
 Rows = NDArray[np.signedinteger]
 
 ORDERS = ("shuffled", "file")
+
+_CHUNK = 1 << 20
 
 
 def count_classes(codes: NDArray[np.integer], n_classes: int) -> Counts:
@@ -42,81 +46,169 @@ def index_classes(codes: NDArray[np.integer], n_classes: int) -> ClassIndex:
         codes: Label id of each row, shape [N].
         n_classes: C.
     """
-    rows: Rows = np.argsort(codes, kind="stable").astype(_row_type(len(codes)), copy=False)
-    return ClassIndex(rows, np.concatenate([[0], np.cumsum(count_classes(codes, n_classes))]))
+    counts = count_classes(codes, n_classes)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    rows = np.empty(len(codes), dtype=_row_type(len(codes)))
+    # A counting sort in pieces: sorting all at once would take eight bytes a row on the way.
+    ends = starts[:-1].copy()
+    for first in range(0, len(codes), _CHUNK):
+        piece = codes[first : first + _CHUNK]
+        order = np.argsort(piece, kind="stable")
+        of_piece = count_classes(piece, n_classes)
+        shift = np.repeat(ends - np.cumsum(of_piece) + of_piece, of_piece)
+        rows[shift + np.arange(len(piece))] = order + first
+        ends += of_piece
+    return ClassIndex(rows, starts)
 
 
-def draw_scored(index: ClassIndex, weights: Floats, size: int, rng: np.random.Generator) -> Rows:
+class Tally:
+    """What became of each class in an epoch.
+
+    Attributes:
+        drawn: Draws of each class, shape [C].
+        distinct: Examples of each class that were drawn at least once, shape [C].
+        most_repeated: How often the most repeated example of each class was drawn, shape [C].
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        self.drawn = np.zeros(n_classes, dtype=np.int64)
+        self.distinct = np.zeros(n_classes, dtype=np.int64)
+        self.most_repeated = np.zeros(n_classes, dtype=np.int64)
+
+    def add(self, label: int, times: NDArray[np.integer]) -> None:
+        """Count a class whose examples were drawn so many times each."""
+        self.drawn[label] = times.sum()
+        self.distinct[label] = np.count_nonzero(times)
+        self.most_repeated[label] = times.max(initial=0)
+
+
+def tally_rows(index: ClassIndex, rows: Rows) -> Tally:
+    """Count the rows of an epoch by class."""
+    times = np.zeros(len(index.rows), dtype=np.int32)
+    one = np.int32(1)  # of the array's own type, or add.at takes its slow path
+    np.add.at(times, rows, one)
+    tally = Tally(len(index.counts))
+    for label, (first, last) in enumerate(pairwise(index.starts.tolist())):
+        tally.add(label, times[index.rows[first:last]])
+    return tally
+
+
+def draw_by_class(
+    index: ClassIndex, weights: Floats, size: int, rng: Generator, tally: Tally | None = None
+) -> Rows:
     """Draw `size` rows with replacement, each with a probability proportional to its class weight.
 
     First how often each class comes (multinomial over the scored shares), then uniform draws within
     the class: exactly what N independent weighted draws give, in O(size + C).
 
+    Args:
+        index: Rows by class.
+        weights: Per-example weight of each class, shape [C].
+        size: Draws.
+        rng: Source of randomness.
+        tally: Filled on the way, when given, for a fraction of what `tally_rows` costs.
+
     Returns:
         Rows grouped by class, shape [size].
     """
-    share = scored_share(index.counts, weights)
-    drawn = np.empty(size, dtype=index.rows.dtype)
+    sizes = rng.multinomial(size, scored_share(index.counts, weights))
+    return draw_sizes(index, sizes, rng, tally)
+
+
+def draw_sizes(
+    index: ClassIndex, sizes: Counts, rng: Generator, tally: Tally | None = None
+) -> Rows:
+    """Draw a given number of rows of each class uniformly with replacement.
+
+    Returns:
+        Rows grouped by class, shape [sizes.sum()].
+    """
+    drawn = np.empty(sizes.sum(), dtype=index.rows.dtype)
     end = 0
-    for label, k in enumerate(rng.multinomial(size, share).tolist()):
+    for label, k in enumerate(sizes.tolist()):
         if k:
             begin, end = end, end + k
             first, last = index.starts[label], index.starts[label + 1]
             within = rng.integers(0, last - first, size=k, dtype=index.rows.dtype)
             np.take(index.rows[first:last], within, out=drawn[begin:end])
+            if tally is not None:
+                tally.add(label, np.bincount(within))
     return drawn
 
 
-def draw_epoch(
-    index: ClassIndex,
-    weights: Floats,
-    mix: float,
-    rng: np.random.Generator,
-    order: str = "shuffled",
-) -> Rows:
-    """Rows of one epoch of N draws.
+def draw_by_row(weights: Floats, size: int, rng: Generator) -> Rows:
+    """Draw `size` rows with replacement, each with a probability proportional to its own weight.
 
-    round((1 - mix) N) rows come from a permutation of the data, without replacement; the rest are
-    drawn by the score with replacement; all are shuffled together. So mix 0 is each row once, mix 1
-    the score alone, and the expected class share is `class_scores.expected_share`.
+    Inverse-CDF with uniforms that come sorted (partial sums of exponentials), so that the search
+    walks through memory once: O(size + N), whatever the number of rows.
 
     Args:
-        index: Rows by class, N in all.
-        weights: Per-example weight of each class, shape [C].
-        mix: 0 to 1.
-        rng: Seeded by (seed, epoch), so that an epoch can be drawn again.
-        order: What mix 0 reads: "shuffled", or "file" for the file's own order.
+        weights: Of each row, shape [N], >= 0, not all 0.
+        size: Draws.
+        rng: Source of randomness.
 
     Returns:
-        Rows in the order of training, shape [N].
-
-    Raises:
-        ConfigError: If mix lies outside 0..1 or the order is unknown.
+        Rows in rising order, shape [size].
     """
-    if not 0 <= mix <= 1:
-        raise ConfigError(
-            f"The mix of an epoch must lie between 0 and 1, not {mix:g}.",
-            "Mend the schedule that plans it.",
-        )
-    if order not in ORDERS:
-        raise ConfigError(f"Unknown --order '{order}'.", f"Choose one of: {', '.join(ORDERS)}.")
-    size = len(index.rows)
+    cdf = np.cumsum(weights, dtype=np.float64)
+    uniforms = rng.standard_exponential(size + 1)
+    np.cumsum(uniforms, out=uniforms)
+    uniforms *= cdf[-1] / uniforms[-1]
+    # Rounding may lift the largest uniform to the total, beyond the last row that has a weight.
+    last = np.searchsorted(cdf, cdf[-1], side="left")
+    rows = np.empty(size, dtype=_row_type(len(cdf)))
+    for start in range(0, size, _CHUNK):
+        stop = min(size, start + _CHUNK)
+        found = np.searchsorted(cdf, uniforms[start:stop], side="right")
+        np.minimum(found, last, out=rows[start:stop], casting="same_kind")
+    return rows
+
+
+def draw_resampled(index: ClassIndex, sizes: Counts, rng: Generator) -> Rows:
+    """Draw a given number of rows of each class, repeating none before all have come.
+
+    Up to its count a class gives a random subset; beyond it, each row once and further draws with
+    replacement.
+
+    Returns:
+        Rows grouped by class, then further draws grouped by class, shape [sizes.sum()].
+    """
+    parts = []
+    for label, k in enumerate(np.minimum(sizes, index.counts).tolist()):
+        of_class = index.rows[index.starts[label] : index.starts[label + 1]]
+        is_whole = k == len(of_class)
+        parts.append(of_class if is_whole else rng.choice(of_class, k, replace=False))
+    return np.concatenate([*parts, draw_sizes(index, np.maximum(sizes - index.counts, 0), rng)])
+
+
+def mix_rows(size: int, mix: float, draw: Callable[[int], Rows], rng: Generator) -> Rows:
+    """Rows of an epoch of `size` draws from `size` rows.
+
+    round((1 - mix) size) rows come from a permutation of the data, without replacement; the rest
+    are drawn with replacement; all are shuffled together.
+
+    Args:
+        size: Rows of the data, and draws.
+        mix: 0 to 1.
+        draw: Draws so many rows by the score.
+        rng: Source of randomness.
+
+    Returns:
+        Rows in the order of training, shape [size].
+    """
     n_natural = round((1 - mix) * size)
-    natural: Rows = np.arange(size, dtype=index.rows.dtype)
-    if n_natural == size and order == "file":
-        return natural
+    rows: Rows = np.empty(0, _row_type(size))
     if n_natural:
-        rng.shuffle(natural)
-    if n_natural == size:
-        return natural
-    epoch = np.concatenate(
-        [natural[:n_natural], draw_scored(index, weights, size - n_natural, rng)]
-    )
-    rng.shuffle(epoch)
-    return epoch
+        rows = np.arange(size, dtype=_row_type(size))
+        rng.shuffle(rows)
+    if n_natural < size:
+        drawn = draw(size - n_natural)
+        rows = np.concatenate([rows[:n_natural], drawn]) if n_natural else drawn
+        rng.shuffle(rows)
+    return rows
 
 
-def epoch_rng(seed: int, epoch: int) -> np.random.Generator:
+def epoch_rng(seed: int, epoch: int) -> Generator:
     """Generator of an epoch's draws: the same for the same (seed, epoch), whatever came before."""
     return np.random.default_rng([seed, epoch])
 
@@ -125,7 +217,7 @@ def bucket_by_length(
     rows: Rows,
     lengths: NDArray[np.integer],
     batch_size: int,
-    rng: np.random.Generator,
+    rng: Generator,
     pool_batches: int = 50,
 ) -> Rows:
     """Reorder an epoch so that each batch holds texts of like length, which saves padding.
@@ -137,12 +229,15 @@ def bucket_by_length(
     Args:
         rows: Rows of the epoch, in random order, shape [N].
         lengths: Tokens of each row of the data.
-        batch_size: Rows a batch.
+        batch_size: Rows a batch, of all processes together.
         rng: Shuffles the batches.
         pool_batches: Batches that are sorted together; more saves more padding and mixes less.
     """
-    pool = np.arange(len(rows)) // (batch_size * pool_batches)
-    ordered = rows[np.lexsort((lengths[rows], pool))]
+    pool = batch_size * pool_batches
+    ordered = np.empty_like(rows)
+    for start in range(0, len(rows), pool):
+        part = rows[start : start + pool]
+        np.take(part, np.argsort(lengths[part], kind="stable"), out=ordered[start : start + pool])
     n_full = len(rows) // batch_size
     batches = ordered[: n_full * batch_size].reshape(n_full, batch_size)
     return np.concatenate([rng.permutation(batches).ravel(), ordered[n_full * batch_size :]])

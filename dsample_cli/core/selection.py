@@ -77,7 +77,7 @@ def advance(
         value = validation[SELECTION_METRICS[select_on][0]]
         selection = judge(progress.selection, epoch, value, select_on)
         improved = selection.best_epoch == epoch
-    return Progress(schedule.update(progress.schedule_state, improved), selection)
+    return Progress(schedule.update(epoch, progress.schedule_state, improved), selection)
 
 
 def replay(schedule: Schedule, records: Iterable[Mapping[str, Any]], select_on: str) -> Progress:

@@ -22,6 +22,17 @@ def option_names(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(p.name for p in parameters if p.default is not inspect.Parameter.empty)
 
 
+def input_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the parameters without a default, which are what a strategy works on.
+
+    Examples:
+        >>> input_names(lambda losses, progress, pressure=100: None)
+        ('losses', 'progress')
+    """
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.default is inspect.Parameter.empty)
+
+
 def call_with(function: Callable[..., T], *args: Any, **options: Any) -> T:
     """Call `function` with `args` and those of `options` that it has.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dsample_cli.core.names import did_you_mean, look_up
-from dsample_cli.core.signatures import call_with, option_names
+from dsample_cli.core.signatures import call_with, input_names, option_names
 from dsample_cli.errors import ConfigError
 
 
@@ -38,6 +38,12 @@ def scored(counts, temperature=1.0, *, floor=0):
 
 def test_options_are_the_parameters_with_a_default():
     assert option_names(scored) == {"temperature", "floor"}
+
+
+def test_inputs_are_the_parameters_without_one_in_their_order():
+    assert input_names(scored) == ("counts",)
+    assert input_names(lambda losses, codes, share=0.5: None) == ("losses", "codes")
+    assert input_names(lambda: None) == ()
 
 
 def test_a_function_gets_only_the_options_that_it_has():

@@ -1,33 +1,35 @@
-"""What an epoch draws."""
+"""Ways to draw rows, and to sort them into batches."""
+
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsample_cli.core.class_scores import CLASS_SCORES, class_weights, expected_share
+from dsample_cli.core import sampling
+from dsample_cli.core.class_scores import inverse_score
 from dsample_cli.core.sampling import (
+    Tally,
     bucket_by_length,
     count_classes,
-    draw_epoch,
-    draw_scored,
+    draw_by_class,
+    draw_by_row,
+    draw_resampled,
+    draw_sizes,
     epoch_rng,
     index_classes,
+    mix_rows,
+    tally_rows,
 )
-from dsample_cli.errors import ConfigError
+from tests.core.helpers import TOY, assert_draws_are_likely, assert_tally_counts, shuffled_codes
 
-TOY = np.array([60, 30, 10])
-EPOCHS = 200
-
-
-def shuffled_codes(counts=TOY, seed=3):
-    codes = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
-    return np.random.default_rng(seed).permutation(codes)
+CODES = shuffled_codes()
+SIZES = st.lists(st.integers(0, 40), min_size=3, max_size=3).map(np.array)
 
 
-def draw(codes, mix, epoch=0, seed=42, order="shuffled", score="softmax"):
-    index = index_classes(codes, int(codes.max()) + 1)
-    return draw_epoch(index, class_weights(score, index.counts), mix, epoch_rng(seed, epoch), order)
+def small_chunks(size=7):
+    return patch.object(sampling, "_CHUNK", size)
 
 
 def batches(rows, batch_size):
@@ -42,117 +44,180 @@ def test_the_index_lists_each_class_in_file_order():
     assert index.counts.tolist() == [2, 3, 1, 0] == count_classes(codes, 4).tolist()
 
 
-def test_mix_0_reads_each_row_once_in_random_order():
-    codes = shuffled_codes()
-    rows = draw(codes, 0.0)
-    assert sorted(rows.tolist()) == list(range(100))
-    assert rows.tolist() != list(range(100))
+@given(codes=st.lists(st.integers(0, 6), max_size=60), chunk=st.integers(1, 70))
+def test_the_index_is_a_stable_sort_by_class_in_pieces_of_any_size(codes, chunk):
+    codes = np.array(codes, dtype=np.int32)
+    with small_chunks(chunk):
+        index = index_classes(codes, 8)
+    assert (index.rows == np.argsort(codes, kind="stable")).all()
+    assert (index.counts == count_classes(codes, 8)).all()
+    assert index.rows.dtype == np.int32
 
 
-def test_file_order_reads_the_file_as_it_stands():
-    rows = draw(shuffled_codes(), 0.0, order="file")
-    assert rows.tolist() == list(range(100))
+@given(rows=st.lists(st.integers(0, 99), max_size=300))
+def test_a_tally_of_rows_counts_each_class(rows):
+    rows = np.array(rows, dtype=np.int32)
+    assert_tally_counts(tally_rows(index_classes(CODES, 4), rows), CODES, rows)
 
 
-def test_file_order_does_not_change_a_scored_epoch():
-    codes = shuffled_codes()
-    assert (draw(codes, 1.0, order="file") == draw(codes, 1.0)).all()
+def test_draws_by_class_have_the_scored_share():
+    index = index_classes(CODES, 3)
+    weights = inverse_score(TOY)
+    rows = draw_by_class(index, weights, 90_000, epoch_rng(0, 0))
+    assert_draws_are_likely(count_classes(CODES[rows], 3), np.full(3, 30_000))
+    by_row = 90_000 * weights[CODES] / weights[CODES].sum()
+    assert_draws_are_likely(np.bincount(rows, minlength=100), by_row)
+
+
+def test_rows_of_a_class_are_drawn_evenly():
+    rows = draw_by_class(index_classes(CODES, 3), np.ones(3), 100_000, epoch_rng(0, 0))
+    assert_draws_are_likely(np.bincount(rows, minlength=100), np.full(100, 1000))
+
+
+def test_a_class_without_rows_is_never_drawn():
+    index = index_classes(np.array([0, 2, 2]), 3)
+    rows = draw_by_class(index, np.array([1.0, 5.0, 1.0]), 1000, epoch_rng(0, 0))
+    assert set(rows.tolist()) == {0, 1, 2}
+
+
+@given(size=st.integers(0, 300), seed=st.integers(0, 1000))
+def test_draws_by_class_are_grouped_and_tallied_on_the_way(size, seed):
+    tally = Tally(3)
+    index = index_classes(CODES, 3)
+    rows = draw_by_class(index, inverse_score(TOY), size, epoch_rng(seed, 0), tally)
+    assert len(rows) == size
+    assert (np.diff(CODES[rows]) >= 0).all()
+    assert_tally_counts(tally, CODES, rows)
+
+
+def test_a_tally_does_not_change_the_draws():
+    index = index_classes(CODES, 3)
+    drawn = [draw_by_class(index, np.ones(3), 50, epoch_rng(0, 0), t) for t in (None, Tally(3))]
+    assert (drawn[0] == drawn[1]).all()
+
+
+@given(sizes=SIZES, seed=st.integers(0, 1000))
+def test_as_many_rows_of_each_class_are_drawn_as_asked_for(sizes, seed):
+    tally = Tally(3)
+    rows = draw_sizes(index_classes(CODES, 3), sizes, epoch_rng(seed, 0), tally)
+    assert (CODES[rows] == np.repeat(np.arange(3), sizes)).all()
+    assert rows.dtype == np.int32
+    assert_tally_counts(tally, CODES, rows)
+
+
+@pytest.mark.parametrize("chunk", [1 << 20, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_draws_by_row_come_in_proportion_to_the_weights(chunk, seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.exponential(size=60) ** 2 * (rng.random(60) > 0.3)
+    with small_chunks(chunk):
+        rows = draw_by_row(weights, 100_000, rng)
+    assert_draws_are_likely(np.bincount(rows, minlength=60), 100_000 * weights / weights.sum())
 
 
 @given(
-    mix=st.floats(0, 1),
-    size=st.integers(3, 300),
-    epoch=st.integers(0, 50),
-    order=st.sampled_from(["shuffled", "file"]),
+    weights=st.lists(st.sampled_from([0.0, 1e-300, 1e-9, 0.5, 3.0, 1e9]), min_size=1, max_size=30),
+    size=st.integers(0, 100),
+    chunk=st.integers(1, 120),
+    seed=st.integers(0, 1000),
 )
-def test_an_epoch_has_n_rows_of_which_the_natural_part_is_distinct(mix, size, epoch, order):
-    codes = np.arange(size) % 3
-    rows = draw(codes, mix, epoch, order=order)
+def test_draws_by_row_rise_and_never_hit_a_row_without_weight(weights, size, chunk, seed):
+    weights = np.array([*weights, 1.0, 0.0, 0.0])
+    before = weights.copy()
+    with small_chunks(chunk):
+        rows = draw_by_row(weights, size, epoch_rng(seed, 0))
     assert len(rows) == size
-    assert rows.min() >= 0
-    assert rows.max() < size
-    assert len(np.unique(rows)) >= round((1 - mix) * size)
+    assert rows.dtype == np.int32
+    assert (np.diff(rows) >= 0).all()
+    assert (weights[rows] > 0).all()
+    assert (weights == before).all()
+    assert (rows == draw_by_row(weights, size, epoch_rng(seed, 0))).all()
+
+
+@pytest.mark.parametrize("place", [0, 3, 9])
+@pytest.mark.parametrize("weight", [1e-300, 1.0, 1e300])
+def test_a_single_row_with_weight_gets_all_draws(place, weight):
+    weights = np.zeros(10)
+    weights[place] = weight
+    assert set(draw_by_row(weights, 500, epoch_rng(0, 0)).tolist()) == {place}
+
+
+def test_draws_are_independent_of_one_another():
+    """Counts of a row over many epochs vary as binomial ones do."""
+    weights = np.array([1.0, 2, 3, 4])
+    rng = epoch_rng(0, 0)
+    times = [np.bincount(draw_by_row(weights, 50, rng), minlength=4) for _ in range(4000)]
+    share = weights / weights.sum()
+    assert np.var(times, axis=0) == pytest.approx(50 * share * (1 - share), rel=0.12)
+
+
+def test_a_draw_that_rounding_lifts_to_the_total_goes_to_the_last_row_with_weight():
+    class Edge:
+        @staticmethod
+        def standard_exponential(size):
+            return np.array([1.0] * (size - 1) + [0.0])
+
+    assert draw_by_row(np.array([1.0, 0, 1, 0, 0]), 4, Edge).tolist() == [0, 2, 2, 2]
+
+
+@given(sizes=SIZES, seed=st.integers(0, 1000))
+def test_resampled_rows_repeat_none_before_all_have_come(sizes, seed):
+    counts = np.array([20, 10, 1])
+    codes = shuffled_codes(counts)
+    index = index_classes(codes, 3)
+    rows = draw_resampled(index, sizes, epoch_rng(seed, 0))
+    assert rows.dtype == np.int32
+    tally = tally_rows(index, rows)
+    assert (tally.drawn == sizes).all()
+    assert (tally.distinct == np.minimum(sizes, counts)).all()
+    assert ((tally.most_repeated <= 1) == (sizes <= counts)).all()
+
+
+def test_every_row_has_the_same_chance_of_being_resampled():
+    index = index_classes(CODES, 3)
+    sizes, epochs = np.array([30, 45, 10]), 2000
+    rng = epoch_rng(0, 0)
+    rows = np.concatenate([draw_resampled(index, sizes, rng) for _ in range(epochs)])
+    assert_draws_are_likely(np.bincount(rows, minlength=100), epochs * (sizes / TOY)[CODES])
 
 
 @pytest.mark.parametrize(
     ("mix", "n_natural"), [(0.0, 100), (0.25, 75), (0.304, 70), (0.5, 50), (0.996, 0), (1.0, 0)]
 )
 def test_the_natural_part_has_round_one_minus_mix_times_n_rows(mix, n_natural):
-    """Every scored draw hits the one example of class 1, all other rows are the natural part."""
-    codes = np.array([0] * 99 + [1])
-    index = index_classes(codes, 2)
-    rows = draw_epoch(index, np.array([1e-12, 1.0]), mix, epoch_rng(0, 0))
-    natural = np.count_nonzero(rows != 99)
-    assert natural in (n_natural, n_natural - 1)
-    assert len(np.unique(rows[rows != 99])) == natural
+    asked = []
+
+    def draw(size):
+        asked.append(size)
+        return np.full(size, 100, dtype=np.int32)
+
+    rows = mix_rows(100, mix, draw, epoch_rng(0, 0))
+    natural = rows[rows < 100]
+    assert asked == ([100 - n_natural] if n_natural < 100 else [])
+    assert len(rows) == 100
+    assert len(natural) == len(np.unique(natural)) == n_natural
+    assert rows.dtype == np.int32
+
+
+def test_the_natural_part_is_taken_evenly_from_all_rows():
+    rng = epoch_rng(0, 0)
+    parts = [mix_rows(40, 0.75, lambda size: np.full(size, 40), rng) for _ in range(4000)]
+    times = np.bincount(np.concatenate(parts), minlength=41)[:40]
+    assert_draws_are_likely(times, np.full(40, 1000))
 
 
 def test_natural_and_scored_rows_are_shuffled_together():
-    codes = np.array([0] * 500 + [1] * 500)
-    index = index_classes(codes, 2)
-    rows = draw_epoch(index, np.array([1e-12, 1.0]), 0.5, epoch_rng(0, 0))
-    first_half, second_half = codes[rows[:500]].mean(), codes[rows[500:]].mean()
-    assert abs(first_half - second_half) < 0.15  # 0.75 each; 0.5 against 1 when not shuffled
+    rows = mix_rows(1000, 0.5, lambda size: np.full(size, 1000), epoch_rng(0, 0))
+    halves = [(half == 1000).mean() for half in (rows[:500], rows[500:])]
+    assert abs(halves[0] - halves[1]) < 0.15  # 0.5 each; 0 against 1 when not shuffled
+    assert (np.diff(rows[rows < 1000]) < 0).any()
 
 
-@pytest.mark.parametrize("mix", [0.0, 0.3, 1.0])
-def test_the_same_seed_and_epoch_draw_the_same_rows(mix):
-    codes = shuffled_codes()
-    assert (draw(codes, mix, epoch=4) == draw(codes, mix, epoch=4)).all()
-
-
-@pytest.mark.parametrize("mix", [0.0, 0.3, 1.0])
-def test_another_epoch_or_seed_draws_other_rows(mix):
-    codes = shuffled_codes()
-    rows = draw(codes, mix, epoch=4, seed=42)
-    assert (rows != draw(codes, mix, epoch=5, seed=42)).any()
-    assert (rows != draw(codes, mix, epoch=4, seed=43)).any()
-
-
-@pytest.mark.parametrize("score", sorted(CLASS_SCORES))
-@pytest.mark.parametrize("mix", [0.5, 1.0])
-def test_the_drawn_share_over_200_epochs_is_the_expected_one(score, mix):
-    codes = shuffled_codes()
-    drawn = sum(
-        count_classes(codes[draw(codes, mix, epoch, score=score)], 3) for epoch in range(EPOCHS)
-    )
-    share = drawn / drawn.sum()
-    expected = expected_share(TOY, class_weights(score, TOY), mix)
-    # Drawing a part without replacement varies less than binomial draws do.
-    sigma = np.sqrt(expected * (1 - expected) / drawn.sum())
-    assert (np.abs(share - expected) < 4.5 * sigma).all()
-
-
-def test_rows_of_a_class_are_drawn_evenly():
-    codes = shuffled_codes()
-    index = index_classes(codes, 3)
-    rows = draw_scored(index, np.ones(3), 100_000, epoch_rng(0, 0))
-    times = np.bincount(rows, minlength=100)
-    assert (np.abs(times - 1000) < 4.5 * np.sqrt(1000)).all()
-
-
-def test_a_class_without_rows_is_never_drawn():
-    index = index_classes(np.array([0, 2, 2]), 3)
-    rows = draw_scored(index, np.array([1.0, 5.0, 1.0]), 1000, epoch_rng(0, 0))
-    assert set(rows.tolist()) == {0, 1, 2}
-
-
-@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
-def test_rows_are_int32(mix):
-    codes = shuffled_codes()
-    assert index_classes(codes, 3).rows.dtype == np.int32
-    assert draw(codes, mix).dtype == np.int32
-
-
-@pytest.mark.parametrize("mix", [-0.01, 1.01, float("nan")])
-def test_a_mix_outside_0_to_1_is_refused(mix):
-    with pytest.raises(ConfigError, match="mix"):
-        draw(shuffled_codes(), mix)
-
-
-def test_an_unknown_order_is_refused():
-    with pytest.raises(ConfigError, match="--order 'random'"):
-        draw(shuffled_codes(), 0.0, order="random")
+def test_the_generator_of_an_epoch_depends_on_seed_and_epoch_alone():
+    first = epoch_rng(42, 4).random(3)
+    assert (epoch_rng(42, 4).random(3) == first).all()
+    assert (epoch_rng(42, 5).random(3) != first).all()
+    assert (epoch_rng(4, 42).random(3) != first).all()
 
 
 @given(
