@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyarrow import types
 
 from dsample_cli.data.json_lines import as_text
@@ -134,3 +136,11 @@ def _opened(source: Source) -> Iterator[pq.ParquetFile]:
             f"{source.name} is not a whole Parquet file: it is damaged, cut off or not UTF-8.",
             "Write it again, or export the table as CSV or JSONL.",
         ) from None
+
+
+def write_numbers(path: Path, name: str, numbers: NDArray[np.integer]) -> None:
+    """Write one column of whole numbers; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    pq.write_table(pa.table({name: numbers}), partial)
+    partial.replace(path)

@@ -43,6 +43,9 @@ class Run:
     def epochs_file(self) -> Path:
         return self.path / "epochs.jsonl"
 
+    def draws_file(self, epoch: int) -> Path:
+        return self.path / "draws" / f"epoch-{epoch:03d}.parquet"
+
     @property
     def split_file(self) -> Path:
         return self.path / "split.csv"

@@ -1,6 +1,7 @@
 """The workspace: a folder with runs and a current dataset."""
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -89,6 +90,7 @@ class Workspace:
     def create_run(self, label: str) -> Run:
         """Make a new run directory, named by UTC time, `label` and a random part."""
         self.create()
+        label = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
         while True:
             stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
             run = Run(self.runs_dir / f"{stamp}-{label}-{secrets.token_hex(2)}")

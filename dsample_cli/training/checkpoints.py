@@ -16,7 +16,7 @@ class Checkpoint:
     Attributes:
         path: Its folder.
         step: Optimizer steps taken.
-        recorder: What the EpochRecorder stored (epochs_recorded, loss_sum, examples, seconds).
+        recorder: What the EpochRecorder stored: the fields of its `Midway`.
     """
 
     path: Path

@@ -1,7 +1,7 @@
 """Several processes of one run (torchrun, accelerate launch): rank 0 alone writes and prints."""
 
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,9 +14,14 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def size() -> int:
+    """How many processes the run has."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_alone() -> bool:
     """Whether the run has one process only."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return size() == 1
 
 
 def join(use_cpu: bool) -> None:
@@ -51,6 +56,15 @@ def total(value: float) -> float:
     number = torch.tensor(value, dtype=torch.float64, device=device)
     dist.all_reduce(number)
     return float(number)
+
+
+def gather(value: T) -> list[T]:
+    """The values of all processes, in the order of their ranks, in every process."""
+    if is_alone():
+        return [value]
+    values: list[Any] = [None] * size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def wait_for_all() -> None:

@@ -6,28 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_model
 from transformers import set_seed
 
-from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.config import AUTO, TrainConfig
+from dsample_cli.core.epochs import epoch_lengths
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener
-from dsample_cli.core.sampling import count_classes
+from dsample_cli.core.scores import Score
 from dsample_cli.core.selection import replay
+from dsample_cli.errors import RunError
+from dsample_cli.training import distributed
 from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
 from dsample_cli.training.devices import Device
-from dsample_cli.training.distributed import wait_for_all
 from dsample_cli.training.encoders import load_for_training, longest_input
 from dsample_cli.training.inference import predict_logits
 from dsample_cli.training.interrupts import deferred_interrupts
 from dsample_cli.training.losses import Objective
+from dsample_cli.training.memory import ExampleMemory
 from dsample_cli.training.optim import auto_head_lr_factor, auto_lr, build_optimizer
-from dsample_cli.training.recorder import EpochRecorder, Hooks, Record
+from dsample_cli.training.recorder import EpochRecorder, Hooks, Midway, Record
 from dsample_cli.training.sampler import EpochSampler
 from dsample_cli.training.tokenization import TokenizedTexts, make_collator, tokenize
-from dsample_cli.training.trainer import make_trainer
+from dsample_cli.training.trainer import Course, make_trainer
 
 Columns = Sequence[Sequence[str]]
 
@@ -118,10 +121,11 @@ def prepare(
 
 def fit(
     fitting: Fitting,
-    weights: Floats,
+    score: Score,
     checkpoints_dir: Path,
     measure: Callable[[NDArray[np.floating]], dict[str, Any]],
     save_record: Callable[[Record], None],
+    save_draws: Callable[[int, NDArray[np.integer]], None] | None,
     listener: Listener,
     earlier_records: Sequence[Record] = (),
     on_restart: Callable[[int], None] = lambda known: None,
@@ -130,18 +134,21 @@ def fit(
 
     Args:
         fitting: Model and data.
-        weights: Per-example weight of each class, shape [C].
+        score: What is drawn by.
         checkpoints_dir: Checkpoints and the best weights; kept when training is cut short.
         measure: Validation logits -> figures of the epoch's record.
         save_record: Stores a finished epoch.
+        save_draws: Stores the training rows that an epoch draws, in order; None for no one.
         listener: Hears of progress.
         earlier_records: Stored epochs of the run that is resumed.
         on_restart: Told, before training, how many of them the checkpoint knows; the rest will be
             trained and stored again.
     """
     with deferred_interrupts(listener) as stop_requested:
-        hooks = Hooks(_validator(fitting, measure), save_record, stop_requested, listener)
-        recorder = _train(fitting, weights, checkpoints_dir, hooks, earlier_records, on_restart)
+        hooks = Hooks(
+            _validator(fitting, measure), save_record, save_draws, stop_requested, listener
+        )
+        recorder = _train(fitting, score, checkpoints_dir, hooks, earlier_records, on_restart)
     best_epoch = _restore_best(fitting.model, recorder)
     return FitResult(
         fitting.model, fitting.tokenizer, recorder.records, best_epoch, recorder.was_stopped
@@ -150,44 +157,49 @@ def fit(
 
 def _train(
     fitting: Fitting,
-    weights: Floats,
+    score: Score,
     checkpoints_dir: Path,
     hooks: Hooks,
     earlier_records: Sequence[Record],
     on_restart: Callable[[int], None],
 ) -> EpochRecorder:
-    config, model = fitting.config, fitting.model
+    config, model, codes = fitting.config, fitting.model, fitting.train_codes
     model.to(fitting.device.type)
-    objective = Objective(config.loss)
     schedule = config.make_schedule()
     checkpoint = newest_checkpoint(checkpoints_dir)
     remove_newer(checkpoints_dir, checkpoint.step if checkpoint else -1)
-    known = checkpoint.recorder["epochs_recorded"] if checkpoint else 0
-    records = list(earlier_records[:known])
-    on_restart(known)
-    sampler = EpochSampler(
-        fitting.train_codes,
-        weights,
-        fitting.train.lengths,
-        config.batch_size,
-        config.seed,
-        config.order,
+    resumed = Midway(**checkpoint.recorder) if checkpoint else Midway()
+    if checkpoint:
+        _check_processes(resumed)
+    records = list(earlier_records[: resumed.epochs_recorded])
+    on_restart(resumed.epochs_recorded)
+    memory = ExampleMemory(codes, score, config.window)
+    if checkpoint:
+        memory.restore(checkpoint.path)
+    objective = Objective(
+        config.loss, torch.from_numpy(codes.astype(np.int64)).to(model.device), memory.observe
     )
-    counts = count_classes(fitting.train_codes, len(fitting.label_names))
+    batch_size = config.batch_size * distributed.size()
+    sampler = EpochSampler(
+        codes, score, fitting.train.lengths, batch_size, config.seed, config.order
+    )
     recorder = EpochRecorder(
         config,
         schedule,
         sampler,
         objective,
+        memory,
         fitting.label_names,
-        frequency_groups(counts, config.group_thresholds),
-        counts,
-        weights,
+        frequency_groups(sampler.counts, config.group_thresholds),
         checkpoints_dir / "best.safetensors",
         hooks,
         progress=replay(schedule, records, config.select_on),
         records=records,
-        resumed=checkpoint.recorder if checkpoint else None,
+        resumed=resumed,
+    )
+    lengths = epoch_lengths(sampler.counts, score, schedule, config.planned_epochs)
+    course = Course(
+        sum(-(-length // batch_size) for length in lengths), len(records), resumed.steps
     )
     # `prepare` has replaced every "auto" by a number.
     trainer = make_trainer(
@@ -201,7 +213,8 @@ def _train(
             config.optimizer,
         ),
         sampler,
-        make_collator(fitting.tokenizer, fitting.train, fitting.train_codes),
+        course,
+        make_collator(fitting.tokenizer, fitting.train, np.arange(len(codes))),
         objective,
         fitting.device,
         checkpoints_dir,
@@ -209,6 +222,19 @@ def _train(
     )
     trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
     return recorder
+
+
+def _check_processes(resumed: Midway) -> None:
+    processes = len(resumed.loss_sums)
+    if processes != distributed.size():
+        raise RunError(
+            f"The run was trained by {processes} processes, so its batches are not those of "
+            f"{distributed.size()}.",
+            f"Resume it with: torchrun --nproc-per-node {processes} -m dsample_cli train "
+            "--resume RUN"
+            if processes > 1
+            else "Resume it with: dsample train --resume RUN",
+        )
 
 
 def _validator(
@@ -231,6 +257,6 @@ def _restore_best(model: Any, recorder: EpochRecorder) -> int:
     last = len(recorder.records) - 1
     if recorder.was_stopped or best is None or best == last:
         return last if best is None else best
-    wait_for_all()  # until rank 0 has written the file
+    distributed.wait_for_all()  # until rank 0 has written the file
     load_model(model, str(recorder.best_file), device=str(model.device))
     return best

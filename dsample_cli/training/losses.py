@@ -12,7 +12,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each example, -log softmax(logits)[label].
+    """Cross-entropy of each example: the usual loss.
+
+    loss[i] = -log softmax(logits[i])[labels[i]]
+
+    When: The default: the schedule alone decides what the model is trained for.
+    Cost: None.
+    Risk: The model learns the class shares that it was shown. Where a scored epoch has the last
+        word, its probabilities are too high for rare classes.
 
     Args:
         logits: Shape [B, C].
@@ -20,6 +27,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         Losses, shape [B], in fp32.
+
+    References:
+        Maximum likelihood; see Goodfellow et al., Deep Learning, MIT Press 2016, section 6.2.2.
 
     Examples:
         >>> import torch
@@ -38,16 +48,33 @@ class Objective:
     Dividing by the examples of the update, not of the forward pass, makes gradient accumulation and
     several processes give the gradient of one big batch. The sum over the epoch is kept on the
     device, so that no step waits for it.
+
+    The batch's "labels" are row numbers, from which the objective looks the label ids up: so it
+    knows which example each loss belongs to, which the Trainer has no other place for.
+
+    Args:
+        loss: Name of the loss.
+        codes: Label id of each training row, shape [N], on the model's device.
+        observe: Called with rows, logits and label ids of each forward pass.
     """
 
-    def __init__(self, loss: str) -> None:
+    def __init__(
+        self,
+        loss: str,
+        codes: Tensor,
+        observe: Callable[[Tensor, Tensor, Tensor], None] = lambda rows, logits, labels: None,
+    ) -> None:
         self._loss = look_up(LOSSES, loss, "loss")
+        self._codes = codes
+        self._observe = observe
         self.total: Tensor | float = 0.0
         self.examples = 0
 
     def __call__(
         self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
+        rows, labels = labels, self._codes[labels]
+        self._observe(rows, outputs.logits, labels)
         total = self._loss(outputs.logits, labels).sum()
         self.total = self.total + total.detach()
         self.examples += len(labels)
@@ -61,8 +88,3 @@ class Objective:
     def sum(self) -> float:
         """Sum of the losses since the epoch began; waits for the device."""
         return float(self.total)
-
-    @property
-    def mean(self) -> float:
-        """Mean loss an example since the epoch began."""
-        return self.sum / max(1, self.examples)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,22 @@ from safetensors.torch import save_model
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from dsample_cli.core.class_scores import Floats, expected_share
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.core.progress import Listener
-from dsample_cli.core.schedules import EpochPlan, Schedule
+from dsample_cli.core.schedules import Schedule
 from dsample_cli.core.selection import Progress, advance, should_stop
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
 from dsample_cli.training.losses import Objective
+from dsample_cli.training.memory import ExampleMemory
 from dsample_cli.training.sampler import EpochSampler
 
 Record = dict[str, Any]
+
+
+# How often several processes ask each other whether one was told to stop.
+_STEPS_BETWEEN_QUESTIONS = 20
 
 
 @dataclass
@@ -34,22 +38,44 @@ class Hooks:
     Attributes:
         validate: Figures of the model on the validation set; None when there is none.
         save_record: Stores the line of a finished epoch.
+        save_draws: Stores the rows that an epoch draws; None when nobody wants them.
         stop_requested: Whether the user asked to stop.
         listener: Hears of progress.
     """
 
     validate: Callable[[], dict[str, Any]] | None
     save_record: Callable[[Record], None]
+    save_draws: Callable[[int, NDArray[np.integer]], None] | None
     stop_requested: Callable[[], bool]
     listener: Listener
+
+
+@dataclass
+class Midway:
+    """Where a checkpoint stands: finished epochs, and sums of the one in training.
+
+    Attributes:
+        epochs_recorded: Finished epochs.
+        steps: Steps taken in the present one.
+        loss_sums: Sum of each process's losses so far; added up at the epoch's end only, so that
+            rounding is the same.
+        examples: Their numbers.
+        seconds: Training time of it so far.
+    """
+
+    epochs_recorded: int = 0
+    steps: int = 0
+    loss_sums: list[float] = field(default_factory=lambda: [0.0] * distributed.size())
+    examples: list[int] = field(default_factory=lambda: [0] * distributed.size())
+    seconds: float = 0.0
 
 
 @dataclass
 class EpochRecorder(TrainerCallback, ExportableState):
     """Plans each epoch by the schedule and writes down what it did.
 
-    A checkpoint stores only how many epochs are recorded and the running sums of the present one;
-    schedule and selection are replayed from the records.
+    A checkpoint stores only where it stands and what the example scores remember; schedule and
+    selection are replayed from the records.
 
     Attributes:
         records: Lines of the finished epochs.
@@ -61,23 +87,23 @@ class EpochRecorder(TrainerCallback, ExportableState):
     schedule: Schedule
     sampler: EpochSampler
     objective: Objective
+    memory: ExampleMemory
     label_names: tuple[str, ...]
     class_groups: Sequence[str]
-    counts: NDArray[np.integer]
-    weights: Floats
     best_file: Path
     hooks: Hooks
     progress: Progress
     records: list[Record] = field(default_factory=list)
     was_stopped: bool = False
-    resumed: dict[str, Any] | None = None
+    resumed: Midway = field(default_factory=Midway)
 
     def __post_init__(self) -> None:
         self._seconds = 0.0
         self._clock = 0.0
         self._left = 0
-        self._plan = EpochPlan(0.0)
-        self._drawn: NDArray[np.integer] = np.zeros(0, int)
+        self._steps = 0
+        self._saved = Midway()
+        self._has_told_uneven_end = False
 
     @property
     def epoch(self) -> int:
@@ -86,44 +112,44 @@ class EpochRecorder(TrainerCallback, ExportableState):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of the recorder."""
-        running = {
-            "epochs_recorded": len(self.records),
-            "loss_sum": self.objective.sum,
-            "examples": self.objective.examples,
-            "seconds": self._seconds + time.perf_counter() - self._clock,
-        }
-        return {"args": {}, "attributes": running}
+        return {"args": {}, "attributes": asdict(self._saved)}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell how much there is to do, and how much a resumed run has done."""
-        size = len(self.sampler)
-        self.hooks.listener.phase("training", size * self.config.planned_epochs)
-        started = (self.resumed or {}).get("examples", 0)
-        self.hooks.listener.advance(size * len(self.records) + started)
+        batch = self.config.batch_size * args.world_size
+        self.hooks.listener.phase("training", state.max_steps * batch)
+        done = sum(sum(record["drawn"].values()) for record in self.records)
+        self.hooks.listener.advance(done + sum(self.resumed.examples))
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Decide the mix, draw the rows."""
         self._plan = self.schedule.plan(self.epoch, self.progress.schedule_state)
-        self._drawn = self.sampler.plan(self.epoch, self._plan.mix)
-        resumed, self.resumed = self.resumed or {}, None
-        is_midway = resumed.get("examples", 0) > 0
-        self.objective.restart(
-            *((resumed["loss_sum"], resumed["examples"]) if is_midway else ()),
-        )
-        self._seconds = resumed["seconds"] if is_midway else 0.0
+        weights = self.memory.weights(self.epoch)
+        self._draw = self.sampler.plan(self.epoch, self._plan, weights)
+        if self.hooks.save_draws is not None and state.is_world_process_zero:
+            self.hooks.save_draws(self.epoch, self.sampler.rows)
+        resumed, self.resumed = self.resumed, Midway()
+        own = distributed.rank()
+        self.objective.restart(resumed.loss_sums[own], resumed.examples[own])
+        self._seconds, self._steps = resumed.seconds, resumed.steps
         self.hooks.listener.epoch_started(self.epoch, self.config.planned_epochs)
-        self._left = int(self._drawn.sum()) - self.objective.examples
+        self._tell_uneven_end()
+        self._left = len(self.sampler) - sum(resumed.examples)
         self._clock = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Report progress; on request checkpoint and stop, unless the epoch is about to end."""
+        """Report progress; checkpoint and stop when it is time, but not in the last step."""
         done = min(self.config.batch_size * args.world_size, self._left)
         self._left -= done
+        self._steps += 1
         self.hooks.listener.advance(done)
-        is_last = state.global_step % (state.max_steps // self.config.planned_epochs) == 0
-        # Several processes could see the request at different steps; they agree at the epoch's end.
-        if not is_last and distributed.is_alone() and self.hooks.stop_requested():
-            self.was_stopped = control.should_save = control.should_training_stop = True
+        if self._steps == self.sampler.steps:
+            return
+        if self._should_stop():
+            self.was_stopped = control.should_training_stop = True
+        every = self.config.checkpoint_steps
+        if self.was_stopped or (every and state.global_step % every == 0):
+            self._save(args, state, control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Validate, record, judge, keep the best weights, decide to go on."""
@@ -148,18 +174,61 @@ class EpochRecorder(TrainerCallback, ExportableState):
             self.hooks.save_record(record)
         self.records.append(record)
         self.hooks.listener.epoch_finished(record)
+        self.memory.finish_epoch()
         # The next epoch has no sums yet; a checkpoint written now must say so.
         self.objective.restart()
+        self._seconds, self._steps = 0.0, 0
         is_over = len(self.records) == self.config.planned_epochs
         if should_stop(selection, self.config.patience) and not is_over:
             control.should_training_stop = True
+            self._tell_unfinished_course()
         elif not is_over:
-            control.should_save = True
+            self._clock = time.perf_counter()
+            self._save(args, state, control)
             if distributed.total(float(self.hooks.stop_requested())):
                 self.was_stopped = control.should_training_stop = True
 
+    def _tell_uneven_end(self) -> None:
+        """Tell, once, that the processes' last batches are filled up with rows from the first."""
+        batch = self.config.batch_size * distributed.size()
+        rest = len(self.sampler) % batch
+        if rest and not distributed.is_alone() and not self._has_told_uneven_end:
+            self._has_told_uneven_end = True
+            self.hooks.listener.note(
+                f"{len(self.sampler)} examples an epoch are no multiple of {batch}, the batch of "
+                f"all processes: the last step repeats {batch - rest} of them."
+            )
+
+    def _should_stop(self) -> bool:
+        """Whether a stop was requested; several processes must see the request at the same step."""
+        if distributed.is_alone():
+            return self.hooks.stop_requested()
+        is_time = self._steps % _STEPS_BETWEEN_QUESTIONS == 0
+        return is_time and distributed.total(float(self.hooks.stop_requested())) > 0
+
+    def _save(self, args: Any, state: Any, control: Any) -> None:
+        """Have the Trainer write a checkpoint; store beside it what the Trainer does not know."""
+        self._saved = Midway(
+            len(self.records),
+            self._steps,
+            distributed.gather(self.objective.sum),
+            distributed.gather(self.objective.examples),
+            self._seconds + time.perf_counter() - self._clock,
+        )
+        # Before the Trainer's own files, the last of which makes the checkpoint complete.
+        self.memory.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        control.should_save = True
+
+    def _tell_unfinished_course(self) -> None:
+        length = self.schedule.length
+        if length is not None and len(self.records) < length:
+            self.hooks.listener.warn(
+                f"Early stopping ended the training after {len(self.records)} epochs, at mix "
+                f"{self._plan.mix:.2f}; --schedule {self.config.schedule} is laid out for {length}."
+            )
+
     def _record(self) -> Record:
-        names, drawn = self.label_names, self._drawn
+        tally = self._draw.tally
         examples = distributed.total(float(self.objective.examples))
         loss = distributed.total(self.objective.sum) / max(1.0, examples)
         if not math.isfinite(loss):
@@ -167,21 +236,27 @@ class EpochRecorder(TrainerCallback, ExportableState):
                 f"The training loss became {loss} in epoch {self.epoch}.",
                 "Lower --lr, or use --precision fp32.",
             )
-        expected = expected_share(self.counts, self.weights, self._plan.mix)
+        expected = self._draw.expected / self._draw.expected.sum()
         record: Record = {
             "epoch": self.epoch,
             "mix": self._plan.mix,
             "judged": self._plan.judged,
-            "expected": dict(zip(names, expected.tolist(), strict=True)),
-            "drawn": dict(zip(names, drawn.tolist(), strict=True)),
-            "drawn_by_group": self._share_by_group(drawn),
+            "expected": self._by_label(expected),
+            "drawn": self._by_label(tally.drawn),
+            "distinct": self._by_label(tally.distinct),
+            "most_repeated": self._by_label(tally.most_repeated),
+            "drawn_by_group": self._share_by_group(tally.drawn),
             "train_loss": loss,
         }
         if self.hooks.validate is not None:
             record["validation"] = self.hooks.validate()
         record["seconds"] = round(self._seconds, 3)
-        record["examples_per_second"] = round(int(drawn.sum()) / max(self._seconds, 1e-9), 1)
+        speed = int(tally.drawn.sum()) / max(self._seconds, 1e-9)
+        record["examples_per_second"] = round(speed, 1)
         return record
+
+    def _by_label(self, values: NDArray[Any]) -> dict[str, Any]:
+        return dict(zip(self.label_names, values.tolist(), strict=True))
 
     def _share_by_group(self, drawn: NDArray[np.integer]) -> dict[str, float]:
         groups = np.array(self.class_groups)

@@ -7,14 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from dsample_cli.core.class_scores import Counts, Floats
-from dsample_cli.core.sampling import (
-    Rows,
-    bucket_by_length,
-    count_classes,
-    draw_epoch,
-    epoch_rng,
-    index_classes,
-)
+from dsample_cli.core.epochs import EpochDraw, EpochDrawer
+from dsample_cli.core.sampling import bucket_by_length
+from dsample_cli.core.schedules import EpochPlan
+from dsample_cli.core.scores import Score
 
 _CHUNK = 65536
 
@@ -23,13 +19,15 @@ class EpochSampler(torch.utils.data.Sampler[int]):
     """Yields the rows of the epoch that was planned last.
 
     The recorder plans each epoch before the loader iterates, so that what is recorded is what is
-    drawn. An epoch's rows depend on (seed, epoch, mix) alone: a resumed run draws them again.
+    drawn. An epoch's rows depend on seed, epoch, plan and example weights alone: a resumed run
+    draws them again, and so does every process of a run, each of which reads its slices of the one
+    stream.
 
     Args:
         codes: Label id of each training row, shape [N].
-        weights: Per-example weight of each class, shape [C].
+        score: What is drawn by.
         lengths: Tokens of each row, for bucketing, shape [N].
-        batch_size: Rows a batch; the loader must cut the stream into batches of this size.
+        batch_size: Rows of one step of all processes together.
         seed: Of all draws.
         order: What natural epochs read: "shuffled" or "file". File order is not bucketed.
     """
@@ -37,36 +35,45 @@ class EpochSampler(torch.utils.data.Sampler[int]):
     def __init__(
         self,
         codes: NDArray[np.integer],
-        weights: Floats,
+        score: Score,
         lengths: NDArray[np.integer],
         batch_size: int,
         seed: int,
         order: str = "shuffled",
     ) -> None:
-        self._codes = codes
-        self._index = index_classes(codes, len(weights))
-        self._weights = weights
+        self._drawer = EpochDrawer(codes, score, seed, order)
         self._lengths = lengths
         self._batch_size = batch_size
-        self._seed = seed
         self._order = order
-        self._rows: Rows = self._index.rows[:0]
+        self._rows = np.empty(0, dtype=np.int32)
+        self._size = len(codes)
 
-    def plan(self, epoch: int, mix: float) -> Counts:
-        """Draw the rows of an epoch.
+    @property
+    def counts(self) -> Counts:
+        """Examples per class, shape [C]."""
+        return self._drawer.counts
 
-        Returns:
-            How many examples of each class it holds, shape [C].
-        """
-        rng = epoch_rng(self._seed, epoch)
-        rows = draw_epoch(self._index, self._weights, mix, rng, self._order)
+    def plan(self, epoch: int, plan: EpochPlan, example_weights: Floats | None = None) -> EpochDraw:
+        """Draw the rows of an epoch and sort them into batches."""
+        draw = self._drawer.draw(epoch, plan, example_weights)
+        self._rows = draw.rows
         if self._order != "file":
-            rows = bucket_by_length(rows, self._lengths, self._batch_size, rng)
-        self._rows = rows
-        return count_classes(self._codes[rows], len(self._weights))
+            self._rows = bucket_by_length(draw.rows, self._lengths, self._batch_size, draw.rng)
+        self._size = len(self._rows)
+        return draw
+
+    @property
+    def rows(self) -> NDArray[np.integer]:
+        """Rows of the planned epoch in the order of training."""
+        return self._rows
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the planned epoch."""
+        return -(-self._size // self._batch_size)
 
     def __len__(self) -> int:
-        return len(self._codes)
+        return self._size
 
     def __iter__(self) -> Iterator[int]:
         for start in range(0, len(self._rows), _CHUNK):

@@ -1,10 +1,17 @@
 """The one place where transformers' Trainer is subclassed and configured."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+from transformers import (
+    DefaultFlowCallback,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainingArguments,
+)
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.training.devices import Device
@@ -29,18 +36,52 @@ class RowNumbers(torch.utils.data.Dataset[int]):
         return rows
 
 
-class ScheduledTrainer(Trainer):
-    """A Trainer that reads its epochs from an `EpochSampler` and does nothing else differently."""
+@dataclass(frozen=True)
+class Course:
+    """How far training goes, and where it begins.
 
-    def __init__(self, sampler: EpochSampler, **options: Any) -> None:
+    Attributes:
+        steps: Optimizer steps that are planned in all; the learning rate decays over them.
+        epochs_done: Finished epochs of a resumed run.
+        steps_done: Steps that it has taken in the epoch after them.
+    """
+
+    steps: int
+    epochs_done: int = 0
+    steps_done: int = 0
+
+
+class ScheduledTrainer(Trainer):
+    """A Trainer that reads its epochs from an `EpochSampler`, each of a length of its own.
+
+    The Trainer takes all epochs to be as long as the first. The overrides below put the sampler's
+    lengths in that place, and do nothing else.
+    """
+
+    def __init__(self, sampler: EpochSampler, course: Course, **options: Any) -> None:
         super().__init__(**options)
         self._epoch_sampler = sampler
-        # The recorder reports; the Trainer's own printing would mix with it.
-        for callback in (PrinterCallback, ProgressCallback):
+        self._course = course
+        # The recorder reports, saves and stops; the Trainer's own ways would mix with it.
+        for callback in (PrinterCallback, ProgressCallback, DefaultFlowCallback):
             self.remove_callback(callback)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self._epoch_sampler
+
+    def set_initial_training_values(self, *args: Any, **options: Any) -> Any:
+        """What the Trainer plans with; its last item is the number of steps in all."""
+        return (*super().set_initial_training_values(*args, **options)[:-1], self._course.steps)
+
+    def _init_training_state(self, *args: Any, **options: Any) -> tuple[int, int]:
+        super()._init_training_state(*args, **options)
+        return self._course.epochs_done, self._course.steps_done
+
+    def _run_epoch(self, **options: Any) -> None:
+        steps = self._epoch_sampler.steps
+        super()._run_epoch(
+            **options | {"steps_in_epoch": steps, "num_update_steps_per_epoch": steps}
+        )
 
 
 def make_trainer(
@@ -48,6 +89,7 @@ def make_trainer(
     model: Any,
     optimizer: torch.optim.Optimizer,
     sampler: EpochSampler,
+    course: Course,
     collator: Collator,
     objective: Objective,
     device: Device,
@@ -76,14 +118,16 @@ def make_trainer(
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=device.type == "cuda",
+        ddp_find_unused_parameters=False,
     )
     # Several visible GPUs without torchrun would make it DataParallel with a multiplied batch.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return ScheduledTrainer(
         sampler,
+        course,
         model=model,
         args=arguments,
-        train_dataset=RowNumbers(len(sampler)),
+        train_dataset=RowNumbers(int(sampler.counts.sum())),
         data_collator=collator,
         optimizers=(optimizer, None),
         compute_loss_func=objective,

@@ -5,15 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from dsample_cli.core.class_scores import CLASS_SCORES, Floats, scored_share
+from dsample_cli.core.class_scores import CLASS_SCORES, Floats
 from dsample_cli.core.config import auto_epochs, parse_thresholds
+from dsample_cli.core.epochs import expected_draws
 from dsample_cli.core.progress import Listener
-from dsample_cli.core.schedules import SCHEDULES, make_schedule, mixes
+from dsample_cli.core.resampling import RESAMPLINGS
+from dsample_cli.core.schedules import SCHEDULES, EpochPlan, make_schedule, plans
 from dsample_cli.data.profile import Profile, profile_table
 from dsample_cli.data.table import TextTable, read_text_table
 from dsample_cli.runs.workspace import CurrentDataset, Workspace
-from dsample_cli.workflows.scoring import ResolvedScore, resolve_score
+from dsample_cli.workflows.scoring import Repetition, most_repeated, resolve_score
 from dsample_cli.workflows.suggestions import Suggestion, suggest
+
+# An epoch that follows the score fully.
+_FOLLOWED = EpochPlan(1.0)
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,17 @@ class ScorePreview:
 
     Attributes:
         name: Its name.
-        temperature: Chosen temperature, None when the score has none.
+        settled: Option name -> number that was chosen for it.
+        length: Draws of such an epoch.
         share: Expected share of each class, shape [C].
+        repetition: Which example comes most often in such an epoch.
     """
 
     name: str
-    temperature: float | None
+    settled: dict[str, float]
+    length: int
     share: Floats
+    repetition: Repetition
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,17 @@ class AnalyzeResult:
                 for score in self.scores
             },
             "temperature": {
-                score.name: score.temperature for score in self.scores if score.temperature
+                score.name: score.settled["temperature"]
+                for score in self.scores
+                if "temperature" in score.settled
+            },
+            "repetition": {
+                score.name: {
+                    "label": self.profile.names[score.repetition.class_id],
+                    "times": score.repetition.times,
+                    "too_often": score.repetition.is_too_much,
+                }
+                for score in self.scores
             },
             "suggestions": [asdict(s) for s in self.suggestions],
         }
@@ -130,11 +149,20 @@ def analyze(
 
 
 def _preview_scores(profile: Profile) -> tuple[ScorePreview, ...]:
-    def preview(name: str) -> ScorePreview:
-        score: ResolvedScore = resolve_score(name, profile.counts)
-        return ScorePreview(name, score.temperature, scored_share(profile.counts, score.weights))
+    counts = profile.counts
 
-    return tuple(preview(name) for name in CLASS_SCORES)
+    def preview(name: str) -> ScorePreview:
+        resolved = resolve_score(name, counts)
+        draws = expected_draws(counts, resolved.score, _FOLLOWED, 0)
+        return ScorePreview(
+            name,
+            resolved.settled,
+            round(draws.sum()),
+            draws / draws.sum(),
+            most_repeated(counts, resolved.score, make_schedule("always"), 1),
+        )
+
+    return tuple(preview(name) for name in (*CLASS_SCORES, *RESAMPLINGS))
 
 
 def _preview_schedules(
@@ -142,14 +170,21 @@ def _preview_schedules(
 ) -> tuple[SchedulePreview, ...]:
     group_of = {c.label: c.group for c in profile.classes}
     is_few = np.array([group_of[name] == "few" for name in profile.names])
-    natural = profile.counts / profile.counts.sum()
     previews = []
     for name in SCHEDULES:
-        schedule = make_schedule(name, cycle=cycle, warmup_epochs=epochs // 2)
-        mix = float(np.mean(mixes(schedule, epochs)))
-        few = {
-            score.name: float(((1 - mix) * natural + mix * score.share)[is_few].sum())
-            for score in scores
-        }
+        schedule = make_schedule(name, epochs=epochs, cycle=cycle, warmup_epochs=epochs // 2)
+        planned = plans(schedule, epochs)
+        few = {}
+        for score in scores:
+            built = resolve_score(score.name, profile.counts).score
+            draws = np.sum(
+                [
+                    expected_draws(profile.counts, built, plan, epoch)
+                    for epoch, plan in enumerate(planned)
+                ],
+                axis=0,
+            )
+            few[score.name] = float(draws[is_few].sum() / draws.sum())
+        mix = float(np.mean([plan.mix for plan in planned]))
         previews.append(SchedulePreview(name, mix, few, schedule.depends_on_run))
     return tuple(previews)

@@ -1,7 +1,7 @@
 """Train a run from a config, or go on with one that was stopped."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,9 @@ from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.sampling import count_classes
+from dsample_cli.core.schedules import plans
+from dsample_cli.core.scores import Score
+from dsample_cli.data.parquet import write_numbers
 from dsample_cli.errors import DsampleError, RunError
 from dsample_cli.runs.files import append_json_line, read_json_lines
 from dsample_cli.runs.run import (
@@ -27,7 +30,12 @@ from dsample_cli.runs.workspace import Workspace
 from dsample_cli.workflows.datasets import SPLITS, Datasets, load_datasets
 from dsample_cli.workflows.finish import finish_run
 from dsample_cli.workflows.manifest import first_manifest, now
-from dsample_cli.workflows.scoring import resolve_config_score
+from dsample_cli.workflows.scoring import (
+    most_repeated,
+    repetition_warning,
+    resolve_config_score,
+    settle,
+)
 
 
 @dataclass(frozen=True)
@@ -153,9 +161,8 @@ def _train(
 
     part = data.parts["train"]
     counts = count_classes(part.codes, len(data.label_names))
-    score = resolve_config_score(config, counts)
-    if score.temperature is not None:
-        config = replace(config, temperature=score.temperature, minority_share=None)
+    resolved = resolve_config_score(config, counts)
+    config = settle(config, resolved)
     device = choose_device(config.device, config.precision)
     listener.phase("loading the model")
     validation = data.parts.get("validation")
@@ -169,6 +176,7 @@ def _train(
     )
     config = fitting.config
     _tell_plan(config, fitting.cut_share, part.codes, validation is not None, listener)
+    _tell_repetitions(config, resolved.score, counts, data.label_names, listener)
     run.write_config(config.to_options())
     run.update_manifest(
         config=config.to_options(),
@@ -180,12 +188,16 @@ def _train(
     def save_record(record: dict[str, Any]) -> None:
         append_json_line(run.epochs_file, record)
 
+    def save_draws(epoch: int, rows: NDArray[np.integer]) -> None:
+        write_numbers(run.draws_file(epoch), "row", part.rows[rows])
+
     result = fit(
         fitting,
-        score.weights,
+        resolved.score,
         run.checkpoints_dir,
         _measure(data, counts, config),
         save_record,
+        save_draws if config.record_draws else None,
         listener,
         earlier,
         on_restart=lambda known: run.write_epochs(earlier[:known]),
@@ -263,11 +275,24 @@ def _tell_plan(
         )
     if not has_validation:
         listener.warn("There is no validation data: the last epoch is kept, nothing is selected.")
-    if config.schedule == "warmup" and config.planned_warmup_epochs >= config.planned_epochs:
+    planned = plans(config.make_schedule(), config.planned_epochs)
+    if not any(plan.judged for plan in planned):
         listener.warn(
-            f"All {config.planned_epochs} epochs are warmup: none draws by the score or is judged. "
-            "Lower --warmup-epochs or raise --epochs."
+            f"All {config.planned_epochs} epochs of --schedule {config.schedule} are warmup: none "
+            "draws by the score or is judged. Lower --warmup-epochs or raise --epochs."
         )
+
+
+def _tell_repetitions(
+    config: TrainConfig,
+    score: Score,
+    counts: NDArray[np.integer],
+    names: Sequence[str],
+    listener: Listener,
+) -> None:
+    found = most_repeated(counts, score, config.make_schedule(), config.planned_epochs)
+    if found.is_too_much:
+        listener.warn(repetition_warning(found, counts, names))
 
 
 def _check_unchanged(run: Run, manifest: dict[str, Any], data: Datasets) -> None:

@@ -53,17 +53,26 @@ def test_every_loss_is_permutation_equivariant_over_classes(name):
 
 
 def test_the_objective_divides_by_the_update_not_by_the_forward_pass():
-    objective = Objective("ce")
-    half = objective(Outputs, LABELS, num_items_in_batch=6)
+    objective = Objective("ce", LABELS)
+    half = objective(Outputs, torch.arange(3), num_items_in_batch=6)
     assert half.item() == pytest.approx(cross_entropy(LOGITS, LABELS).sum().item() / 6)
-    assert objective.mean == pytest.approx(0.833663, abs=1e-6)
+    assert objective.sum / objective.examples == pytest.approx(0.833663, abs=1e-6)
     objective.restart()
-    assert objective.examples == 0
+    assert (objective.sum, objective.examples) == (0, 0)
+
+
+def test_the_objective_looks_labels_up_by_row_and_tells_what_it_saw():
+    codes, seen = torch.tensor([1, 2, 0, 2, 1, 0]), []
+    rows = torch.tensor([5, 3, 4])  # of the labels 0, 2, 1
+    objective = Objective("ce", codes, lambda *step: seen.append(step))
+    loss = objective(Outputs, rows)
+    assert loss.item() == pytest.approx(0.833663, abs=1e-6)
+    assert [t.tolist() for t in seen[0]] == [t.tolist() for t in (rows, LOGITS, LABELS)]
 
 
 def test_an_unknown_loss_is_told():
     with pytest.raises(ConfigError, match="loss"):
-        Objective("cee")
+        Objective("cee", LABELS)
 
 
 def test_the_head_learns_faster_than_the_encoder():

@@ -1,0 +1,119 @@
+"""Two processes train what one with the doubled batch does, and write one run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.helpers import epochs_without_timing, make_tickets, process_environment, read_lines
+
+OPTIONS = (
+    "--model tiny --epochs 4 --lr 2e-3 --dropout 0 --precision fp32 --device cpu --score-warmup 1 "
+    "--record-draws"
+).split()
+# 96 rows train: a multiple of 8.
+ALONE, EACH_OF_TWO = ("--batch-size", "8"), ("--batch-size", "4")
+TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node 2 -m dsample_cli".split()
+
+
+def command(*args, two=False):
+    return [sys.executable, *(TORCHRUN if two else ("-m", "dsample_cli")), *map(str, args)]
+
+
+def environment():
+    return process_environment(OMP_NUM_THREADS="1")
+
+
+def train(folder: Path, *options, two=False):
+    (folder / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
+    workspace = folder / ("two" if two else "one")
+    args = ("train", folder / "tickets.csv", *OPTIONS, *options, "--workspace", workspace, "--json")
+    done = subprocess.run(
+        command(*args, two=two), env=environment(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    return Path(json.loads(done.stdout)["path"]), done.stderr
+
+
+def draws(run: Path) -> list[np.ndarray]:
+    return [pq.read_table(file)["row"].to_numpy() for file in sorted((run / "draws").iterdir())]
+
+
+@pytest.mark.parametrize(
+    ("score", "schedule"), [("softmax", "switch"), ("recency-bias+sqrt", "linear")]
+)
+def test_two_processes_train_what_one_with_the_doubled_batch_does(tmp_path, score, schedule):
+    options = ("--score", score, "--schedule", schedule)
+    alone, _ = train(tmp_path, *options, *ALONE)
+    both, told = train(tmp_path, *options, *EACH_OF_TWO, two=True)
+    assert all((a == b).all() for a, b in zip(draws(alone), draws(both), strict=True))
+    for a, b in zip(epochs_without_timing(alone), epochs_without_timing(both), strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3, abs=1e-5)
+        assert a["expected"] == pytest.approx(b["expected"], abs=1e-6)
+        for key in ("mix", "drawn", "distinct", "most_repeated"):
+            assert a[key] == b[key]
+    predictions = [read_lines(run / "predictions-validation.jsonl") for run in (alone, both)]
+    for a, b in zip(*predictions, strict=True):
+        assert a["score"] == pytest.approx(b["score"], abs=1e-3)
+    assert len(list((tmp_path / "two" / "runs").iterdir())) == 1
+    assert told.count("train loss") == 1, "one process alone prints"
+    assert "repeats" not in told
+
+
+def test_an_uneven_end_is_told(tmp_path):
+    _, told = train(tmp_path, "--batch-size", 5, "--epochs", 1, two=True)
+    assert "96 examples an epoch are no multiple of 10" in told
+    assert "the last step repeats 4 of them" in told
+
+
+def kill_all(pid: int) -> None:
+    """SIGKILL a process and what it started; torchrun's children would otherwise train on."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    below = [int(child) for child in children.read_text().split()] if children.exists() else []
+    for one in (pid, *below):
+        os.kill(one, signal.SIGKILL)
+
+
+def start_and_wait_for_a_checkpoint(folder: Path, *options) -> tuple[subprocess.Popen, Path]:
+    (folder / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
+    args = ("train", folder / "tickets.csv", *OPTIONS, *options, "--workspace", folder / "killed")
+    process = subprocess.Popen(
+        command(*args, two=True), env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        if found := list(folder.glob("killed/runs/*/checkpoints/*/trainer_state.json")):
+            return process, found[0].parents[2]
+        time.sleep(0.005)
+    process.kill()
+    raise AssertionError("no checkpoint")
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_two_processes_is_resumed_to_the_same_end(tmp_path):
+    options = ("--score", "recency-bias+sqrt", "--schedule", "always", "--checkpoint-steps", 5)
+    expected, _ = train(tmp_path, *options, *EACH_OF_TWO, two=True)
+    process, run = start_and_wait_for_a_checkpoint(tmp_path, *options, *EACH_OF_TWO)
+    kill_all(process.pid)
+    process.wait()
+    workspace = tmp_path / "killed"
+    resume = ("train", "--resume", run.name, "--workspace", workspace)
+    alone = subprocess.run(
+        command(*resume), env=environment(), capture_output=True, text=True, timeout=200
+    )
+    assert alone.returncode == 1
+    assert "The run was trained by 2 processes" in alone.stderr
+    both = subprocess.run(
+        command(*resume, two=True), env=environment(), capture_output=True, text=True, timeout=200
+    )
+    assert both.returncode == 0, both.stderr
+    assert epochs_without_timing(run) == epochs_without_timing(expected)
+    assert all((a == b).all() for a, b in zip(draws(run), draws(expected), strict=True))

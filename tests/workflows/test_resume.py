@@ -1,0 +1,113 @@
+"""A training that is killed at any moment is resumed to the very same end."""
+
+import random
+from itertools import cycle, product
+
+import pytest
+
+from dsample_cli.core.schedules import SCHEDULES
+from dsample_cli.core.scores import SCORE_NAMES
+from dsample_cli.runs.files import read_json_lines
+from dsample_cli.training.recorder import EpochRecorder
+from tests.helpers import make_tickets
+from tests.killing import assert_same, make_config, only_run, resume, train, train_and_die
+
+STEPS = 36  # 6 epochs of 6 steps; 96 of the 120 rows train
+SCORES = (*SCORE_NAMES, "recency-bias+sqrt", "online-batch+inverse")
+SCHEDULE_TEXTS = (*SCHEDULES, "warmup:2+cyclic:2", "natural:2+switch")
+# Each score once and each schedule once; the whole product is slow.
+PAIRS = list(zip(SCORES, cycle(SCHEDULE_TEXTS), strict=False))
+FAMILIES = {
+    "frequency": {"score": "softmax", "schedule": "switch"},
+    "loss": {"score": "online-batch", "schedule": "linear"},
+    "history": {"score": "recency-bias+sqrt", "schedule": "warmup:1+always"},
+}
+
+
+@pytest.fixture(scope="module")
+def tickets(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "tickets.csv"
+    path.write_text(make_tickets(), encoding="utf-8")
+    return path
+
+
+class Dies(Exception):
+    """Stands for the end of the process."""
+
+
+def check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times):
+    """Break off at random steps, resume each time."""
+    config = make_config(tickets, score=score, schedule=schedule)
+    expected = train(config, tmp_path / "expected")
+    drawn = [sum(record["drawn"].values()) for record in read_json_lines(expected.epochs_file)]
+    steps = sum(-(-examples // config.batch_size) for examples in drawn)
+    rng = random.Random(f"{score} {schedule}")
+    on_step_end = EpochRecorder.on_step_end
+    broken = tmp_path / "broken"
+    for begin, last in zip(
+        [lambda: train(config, broken), *[lambda: resume(broken)] * (times - 1)],
+        sorted(rng.sample(range(2, steps), times)),
+        strict=True,
+    ):
+
+        def dies(self, args, state, control, last=last, **kwargs):
+            on_step_end(self, args, state, control, **kwargs)
+            if state.global_step == last:
+                raise Dies
+
+        monkeypatch.setattr(EpochRecorder, "on_step_end", dies)
+        with pytest.raises(Dies):
+            begin()
+    monkeypatch.setattr(EpochRecorder, "on_step_end", on_step_end)
+    assert_same(resume(broken), expected)
+
+
+def test_the_pairs_hold_every_score_and_every_schedule():
+    assert {score for score, _ in PAIRS} == set(SCORES)
+    assert {schedule for _, schedule in PAIRS} == set(SCHEDULE_TEXTS)
+
+
+@pytest.mark.parametrize(("score", "schedule"), PAIRS)
+def test_breaking_off_changes_nothing(tickets, tmp_path, monkeypatch, score, schedule):
+    check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("score", "schedule"), [p for p in product(SCORES, SCHEDULE_TEXTS) if p not in PAIRS]
+)
+def test_breaking_off_changes_nothing_in_any_pair(tickets, tmp_path, monkeypatch, score, schedule):
+    check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times=2)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tickets, tmp_path_factory):
+    """For each family a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return {
+        family: train(make_config(tickets, **options), folder / family)
+        for family, options in FAMILIES.items()
+    }
+
+
+def check_kill(tickets, tmp_path, uninterrupted, family, seed):
+    rng = random.Random(f"{family} {seed}")
+    config = make_config(tickets, **FAMILIES[family])
+    workspace = tmp_path / "workspace"
+    # Up to 30 ms later: in the next steps, in a checkpoint, in a validation.
+    train_and_die(config, workspace, rng.randrange(1, STEPS - 2), rng.uniform(0, 0.03))
+    assert only_run(workspace).read_manifest()["status"] == "interrupted"
+    assert_same(resume(workspace), uninterrupted[family])
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kill_9_changes_nothing(tickets, tmp_path, uninterrupted, family, seed):
+    check_kill(tickets, tmp_path, uninterrupted, family, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 20))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kill_9_changes_nothing_twenty_times(tickets, tmp_path, uninterrupted, family, seed):
+    check_kill(tickets, tmp_path, uninterrupted, family, seed)
