@@ -1,0 +1,1 @@
+"""Benchmarks: programs, not tests. Each takes --json and --quick."""
