@@ -2,6 +2,7 @@
 
 import functools
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,10 +24,22 @@ Option = functools.partial(typer.Option, show_envvar=False)
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """The callback of --config, see `apply_config`."""
+    return apply_config(ctx, path)
+
+
+def apply_config(
+    ctx: typer.Context, path: Path | None, ignored: Collection[str] = ()
+) -> Path | None:
     """Make a TOML file's entries the defaults of the command's options.
 
     Keys are option names (`batch-size` or `batch_size`); a table named like the command holds
     entries for that command alone.
+
+    Args:
+        ctx: Of the command.
+        path: The file, if there is one.
+        ignored: Names of other commands' options, which the file may hold too.
 
     Raises:
         ConfigError: If the file is unreadable or has a key that the command does not know.
@@ -42,8 +55,8 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     repeatable = {p.name for p in ctx.command.params if getattr(p, "multiple", False)}
     defaults = {key.replace("-", "_"): value for key, value in own.items()}
     for name in defaults:
-        if name not in known:
-            options = [option.replace("_", "-") for option in known]
+        if name not in known and name not in ignored:
+            options = [option.replace("_", "-") for option in (*known, *ignored)]
             raise ConfigError(
                 f"{path}: unknown key '{name.replace('_', '-')}'.",
                 did_you_mean(name.replace("_", "-"), options),

@@ -1,8 +1,7 @@
 """`dsample train`."""
 
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,21 +20,47 @@ from dsample_cli.cli._options import (
     TextColumnOption,
     UnknownLabelsOption,
     WorkspaceOption,
-    apply_preset,
 )
 from dsample_cli.cli._output import INTERRUPTED, Output, is_main_process
-from dsample_cli.core.config import TrainConfig, parse_number_or_auto, parse_whole_or_auto
+from dsample_cli.cli._run_options import (
+    DEFAULTS,
+    ActiveBiasOption,
+    BetaOption,
+    CycleOption,
+    DclDecayOption,
+    DeferOption,
+    EasyStartOption,
+    EpochsOption,
+    GroupColumnOption,
+    HardShareOption,
+    LabelsOption,
+    MinorityShareOption,
+    PowerOption,
+    PresetOption,
+    PressureOption,
+    ScheduleOption,
+    ScoreOption,
+    ScoreWarmupOption,
+    SeedOption,
+    SwitchStartOption,
+    TemperatureOption,
+    TestOption,
+    TestSizeOption,
+    ValOption,
+    ValSizeOption,
+    WarmupEpochsOption,
+    WindowOption,
+    read_train_config,
+)
 from dsample_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from dsample_cli.core.config import TrainConfig
     from dsample_cli.core.progress import Listener
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.train import TrainResult
 
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(TrainConfig)}
-_D: Any = SimpleNamespace(**_DEFAULTS)
+_D = DEFAULTS
 # Options that are not part of a run's config, so they may go with --resume.
 _OUTSIDE_CONFIG = {"workspace", "json", "quiet", "debug", "resume", "config", "preset"}
 
@@ -46,31 +71,14 @@ def train(
         str | None,
         typer.Argument(help="Training file. Default: the file that analyze saw last."),
     ] = None,
-    val: Annotated[str | None, Option("--val", help="Validation file.", metavar="FILE")] = None,
-    test: Annotated[str | None, Option("--test", help="Test file.", metavar="FILE")] = None,
-    val_size: Annotated[
-        float, Option("--val-size", help="Share of DATA to validate on without --val.")
-    ] = _D.val_size,
-    test_size: Annotated[
-        float, Option("--test-size", help="Share of DATA to test on without --test.")
-    ] = _D.test_size,
+    val: ValOption = None,
+    test: TestOption = None,
+    val_size: ValSizeOption = _D.val_size,
+    test_size: TestSizeOption = _D.test_size,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
-    group_column: Annotated[
-        str | None,
-        Option(
-            "--group-column",
-            help="Rows with the same value here stay on one side of the split.",
-            metavar="NAME",
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        Option(
-            "--labels",
-            help="Names of the classes in the order of their ids: A,B,C or a file, one a line.",
-        ),
-    ] = None,
+    group_column: GroupColumnOption = None,
+    labels: LabelsOption = None,
     unknown_labels: UnknownLabelsOption = _D.unknown_labels,
     model: Annotated[
         str,
@@ -91,55 +99,28 @@ def train(
         str, Option("--truncation-side", help="Which end of a long text is cut: right, left.")
     ] = _D.truncation_side,
     dropout: Annotated[float | None, Option("--dropout", help="Default: the model's own.")] = None,
-    score: Annotated[
-        str,
-        Option("--score", help="How much a class deserves: softmax, inverse or sqrt."),
-    ] = _D.score,
-    temperature: Annotated[
-        str,
-        Option(
-            "--temperature",
-            help="Of softmax: auto (nearest to balance), or a number; lower draws rare classes "
-            "more, 1 is the reference's.",
-        ),
-    ] = _D.temperature,
-    minority_share: Annotated[
-        float | None,
-        Option(
-            "--minority-share", help="Sets the temperature so that the rarest class has this share."
-        ),
-    ] = None,
-    schedule: Annotated[
-        str,
-        Option(
-            "--schedule",
-            help="When the score is followed: natural, always, cyclic, switch or warmup.",
-        ),
-    ] = _D.schedule,
-    cycle: Annotated[
-        int, Option("--cycle", help="cyclic: every so many epochs one is natural.")
-    ] = _D.cycle,
-    warmup_epochs: Annotated[
-        int | None,
-        Option(
-            "--warmup-epochs", help="warmup: natural epochs at first. Default: half of --epochs."
-        ),
-    ] = None,
-    switch_start: Annotated[
-        str,
-        Option("--switch-start", help="switch: weighted epochs with natural reviews, or natural."),
-    ] = _D.switch_start,
+    score: ScoreOption = _D.score,
+    temperature: TemperatureOption = _D.temperature,
+    minority_share: MinorityShareOption = None,
+    power: PowerOption = _D.power,
+    beta: BetaOption = _D.beta,
+    score_warmup: ScoreWarmupOption = None,
+    hard_share: HardShareOption = _D.hard_share,
+    easy_start: EasyStartOption = _D.easy_start,
+    pressure: PressureOption = _D.pressure,
+    active_bias: ActiveBiasOption = _D.active_bias,
+    window: WindowOption = _D.window,
+    schedule: ScheduleOption = _D.schedule,
+    cycle: CycleOption = _D.cycle,
+    warmup_epochs: WarmupEpochsOption = None,
+    switch_start: SwitchStartOption = _D.switch_start,
+    defer: DeferOption = _D.defer,
+    dcl_decay: DclDecayOption = _D.dcl_decay,
     order: Annotated[
         str, Option("--order", help="What a natural epoch reads: shuffled or file.")
     ] = _D.order,
     loss: Annotated[str, Option("--loss", help="Training loss: ce.")] = _D.loss,
-    epochs: Annotated[
-        str,
-        Option(
-            "--epochs",
-            help="Epochs to train: auto (60,000 examples in all, in 3 to 16 epochs) or a number.",
-        ),
-    ] = _D.epochs,
+    epochs: EpochsOption = _D.epochs,
     batch_size: Annotated[
         int, Option("--batch-size", help="Examples a step, per process.")
     ] = _D.batch_size,
@@ -180,21 +161,27 @@ def train(
             help="What makes an epoch the best: macro-f1, balanced-accuracy, accuracy or loss.",
         ),
     ] = _D.select_on,
-    seed: Annotated[int, Option("--seed", help="Of every draw and weight.")] = _D.seed,
+    seed: SeedOption = _D.seed,
     device: DeviceOption = _D.device,
     precision: PrecisionOption = _D.precision,
     groups: GroupsOption = None,
-    preset: Annotated[
-        str | None,
-        Option(
-            "--preset",
-            help="paper: the reference's own settings; flags and config override it.",
-            callback=apply_preset,
-            is_eager=True,
-        ),
-    ] = None,
+    preset: PresetOption = None,
     keep_checkpoints: Annotated[
         bool, Option("--keep-checkpoints", help="Keep them after the run is completed.")
+    ] = False,
+    checkpoint_steps: Annotated[
+        int,
+        Option(
+            "--checkpoint-steps",
+            help="Write a checkpoint every so many steps too; 0 is at the end of epochs only.",
+        ),
+    ] = _D.checkpoint_steps,
+    record_draws: Annotated[
+        bool,
+        Option(
+            "--record-draws",
+            help="Store the row numbers that each epoch draws, in order, as draws/epoch-*.parquet.",
+        ),
     ] = False,
     resume: Annotated[
         str | None,
@@ -234,32 +221,22 @@ def train(
 
 def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "TrainResult":
     from dsample_cli.workflows import train as workflow
-    from dsample_cli.workflows.current import current_dataset_options
 
     if ctx.params["resume"] is not None:
         _refuse_options_beside_resume(ctx)
         return workflow.resume(workspace.find_run(ctx.params["resume"]), listener)
-    options = {k: v for k, v in ctx.params.items() if k in _DEFAULTS and v is not None}
-    options["text_column"] = tuple(options.get("text_column") or ())
-    for name in ("lr", "head_lr_factor", "temperature"):
-        options[name] = _parsed(parse_number_or_auto, options[name], name)
-    options["epochs"] = _parsed(parse_whole_or_auto, options["epochs"], "epochs")
-    if "data" not in options:
-        options = current_dataset_options(workspace, listener) | {
-            name: value for name, value in options.items() if value not in (None, ())
-        }
-    for name in ("data", "val", "test"):
-        if name in options:
-            options[name] = str(Path(options[name]).absolute())
-    return workflow.train(TrainConfig(**options), workspace, listener)
+    config = read_train_config(ctx, workspace, listener)
+    return workflow.train(_with_absolute_paths(config), workspace, listener)
 
 
-def _parsed(parse: "Callable[[str, str], Any]", text: str, name: str) -> Any:
-    """The value of an option that takes auto or a number; anything else is wrong usage."""
-    try:
-        return parse(str(text), name.replace("_", "-"))
-    except ConfigError as error:
-        raise typer.BadParameter(error.message) from None
+def _with_absolute_paths(config: "TrainConfig") -> "TrainConfig":
+    """The config as a run stores it: its files are found from any folder."""
+    files: dict[str, Any] = {
+        name: str(Path(getattr(config, name)).absolute())
+        for name in ("data", "val", "test")
+        if getattr(config, name) is not None
+    }
+    return replace(config, **files)
 
 
 def _refuse_options_beside_resume(ctx: typer.Context) -> None:

@@ -32,6 +32,8 @@ GROUP_COLOURS = {"many": "#0072b2", "medium": "#009e73", "few": "#d55e00"}
 GROUP_LEGEND = {"many": "classes with many examples", "medium": "medium", "few": "few"}
 GROUP_MARKERS = {"many": "o", "medium": "s", "few": "^"}
 COLUMN_INCHES = 0.085  # of a letter in a class name
+BAR, PALE_BAR = "#7f8c9b", "#cdd4db"
+MAX_MARKERS = 24  # of a line
 MAX_CLASSES, SHOWN_CLASSES, MAX_CLASSES_WITH_COUNTS = 40, 30, 20
 
 
@@ -82,7 +84,10 @@ def write_confusion_png(
 
 
 def write_schedule_png(
-    target: Target, mix: Sequence[float], shares_by_group: Mapping[str, Sequence[float]]
+    target: Target,
+    mix: Sequence[float],
+    shares_by_group: Mapping[str, Sequence[float]],
+    run_decides: Sequence[bool] = (),
 ) -> None:
     """Draw how strongly each epoch follows the score, and what that does to the class groups.
 
@@ -90,13 +95,13 @@ def write_schedule_png(
         target: Path or open binary file.
         mix: Mix of each epoch, in [0, 1], from epoch 0.
         shares_by_group: Expected share of the draws for each group that there is, by epoch.
+        run_decides: Whether an epoch may turn out differently; empty when none may.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     figure = new_figure(6.6, 3.9)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
     epochs = np.arange(len(mix))
-    has_markers = len(mix) <= 40
     for group in GROUP_NAMES:
         shares = shares_by_group.get(group)
         if shares is not None and len(shares) > 0:
@@ -104,14 +109,16 @@ def write_schedule_png(
                 np.arange(len(shares)),
                 shares,
                 color=GROUP_COLOURS[group],
-                marker=GROUP_MARKERS[group] if has_markers else None,
+                marker=GROUP_MARKERS[group],
+                markevery=-(-len(shares) // MAX_MARKERS),
                 markersize=5,
                 linewidth=1.8,
                 label=GROUP_LEGEND[group],
                 clip_on=False,
                 zorder=3,
             )
-    below.bar(epochs, mix, width=0.7 if has_markers else 1.0, color="#7f8c9b", zorder=3)
+    colours = np.where(run_decides, PALE_BAR, BAR).tolist() if any(run_decides) else BAR
+    below.bar(epochs, mix, width=0.7 if len(mix) <= 40 else 1.0, color=colours, zorder=3)
     for axes, name in ((above, "Expected share\nof the draws"), (below, "Mix")):
         style_axes(axes)
         axes.set_ylim(0, 1)
@@ -120,7 +127,8 @@ def write_schedule_png(
     below.set_yticks([0, 0.5, 1], labels=["0", "0.5", "1"])
     below.set_xlim(-0.6, max(len(mix), 1) - 0.4)
     below.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
-    below.set_xlabel("Epoch", color=INK, fontsize=9.5)
+    note = " (pale: the run decides)" if any(run_decides) else ""
+    below.set_xlabel(f"Epoch{note}", color=INK, fontsize=9.5)
     figure.align_ylabels()
     add_legend(above)
     write_png(target, figure)

@@ -12,6 +12,8 @@ from rich.text import Text
 _BAR_WIDTH = 24
 # Tables of classes are cut in the middle beyond this; --json has them all.
 _MOST_CLASSES = 40
+_SCORES_BY_CLASS = ("softmax", "inverse", "sqrt", "effective-number")
+_SCORES_BY_SCHEDULE = 3
 _GROUP_STYLE = {"many": "blue", "medium": "cyan", "few": "magenta"}
 _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "blue"}
 _METRICS = {
@@ -47,6 +49,26 @@ def print_analysis(console: Console, result: Any) -> None:
         for suggestion in result.suggestions:
             console.print(Text.assemble("  ", (suggestion.command, "bold green")))
             console.print(Padding(Text(suggestion.reason, style="dim"), (0, 0, 0, 4)))
+
+
+def print_schedule(console: Console, result: Any, picture: str | None = None) -> None:
+    """Draw a `ScheduleResult`, and say where its picture is."""
+    train, config = result.data.parts["train"], result.config
+    settled = ", ".join(f"{name} {number:.4g}" for name, number in result.settled.items())
+    console.print(
+        Text.assemble(
+            (clean(train.path), "bold"),
+            f"\n{len(train.rows):,} training rows of {result.data.rows:,}, {len(result.counts)} "
+            f"classes, {len(result.epochs)} epochs\n"
+            f"score {config.score}{f' ({settled})' if settled else ''}   "
+            f"schedule {config.schedule}",
+        )
+    )
+    console.print(_schedule_table(result))
+    for line in _schedule_notes(result):
+        console.print(Text(line, style="dim"))
+    if picture is not None:
+        console.print(Text(f"Drawn in {clean(picture)}"))
 
 
 def print_training(console: Console, result: Any) -> None:
@@ -190,34 +212,120 @@ def _print_problems(console: Console, problems: Sequence[Any]) -> None:
 
 
 def _print_sampling(console: Console, result: Any) -> None:
-    profile = result.profile
-    if len(profile.classes) < 2:
+    if len(result.profile.classes) < 2:
         return
-    rarest = profile.classes[-1]
-    order = {name: i for i, name in enumerate(profile.names)}
     console.print(Text("Expected share of what is drawn", style="bold"))
-    scores = list(result.scores)
-    table = _table("class", "natural", *(s.name for s in scores), right=range(1, 2 + len(scores)))
+    console.print(_share_table(result))
+    console.print(Text("\nAn epoch that follows the score alone", style="bold"))
+    console.print(_score_table(result))
+    settled = [
+        f"{name} of {s.name} {n:.4g}" for s in result.scores for name, n in s.settled.items()
+    ]
+    console.print(Text(f"Chosen by auto: {', '.join(settled)}\n", style="dim"))
+    if any(c.group == "few" for c in result.profile.classes):
+        console.print(Text("Share of the few group over a training", style="bold"))
+        console.print(_few_table(result))
+        console.print(Text("* while every epoch improves; the run decides.\n", style="dim"))
+
+
+def _share_table(result: Any) -> Table:
+    """Share of each class, by score."""
+    profile = result.profile
+    place = {name: i for i, name in enumerate(profile.names)}
+    scores = [score for score in result.scores if score.name in _SCORES_BY_CLASS]
+    table = _table("class", "natural", *(s.name for s in scores))
     for c in _ends(profile.classes, most=12):
         if c is None:
             table.add_row("...", *[""] * (1 + len(scores)))
             continue
-        shares = [_percent(float(s.share[order[c.label]])) for s in scores]
+        shares = [_percent(float(s.share[place[c.label]])) for s in scores]
         table.add_row(clean(c.label), _percent(c.share), *shares)
-    console.print(table)
-    temperatures = [f"{s.name} at {s.temperature:.4g}" for s in scores if s.temperature]
-    console.print(Text(f"Temperature chosen by auto: {', '.join(temperatures)}", style="dim"))
-    few = _table(
-        "schedule", "mean mix", *(f"few, {s.name}" for s in scores), right=range(1, 2 + len(scores))
-    )
+    return table
+
+
+def _score_table(result: Any) -> Table:
+    """What each score makes of an epoch."""
+    profile = result.profile
+    place = {name: i for i, name in enumerate(profile.names)}
+    few = [c for c in profile.classes if c.group == "few"]
+    table = _table("score", *["few"] * bool(few), "examples", "most repeated comes")
+
+    def add(name: str, few_share: float, length: int, times: float, is_too_much: bool) -> None:
+        repeats = Text(f"{times:.1f} times", style="yellow" if is_too_much else "")
+        table.add_row(name, *[_percent(few_share)] * bool(few), f"{length:,}", repeats)
+
+    add("natural", sum(c.share for c in few), profile.usable_rows, 1.0, False)
+    for score in result.scores:
+        share = sum(float(score.share[place[c.label]]) for c in few)
+        found = score.repetition
+        add(score.name, share, score.length, found.times, found.is_too_much)
+    return table
+
+
+def _few_table(result: Any) -> Table:
+    """How often each schedule draws the few group, by score."""
+    names = [score.name for score in result.scores[:_SCORES_BY_SCHEDULE]]
+    table = _table("schedule", "mean mix", *(f"few, {name}" for name in names))
     for schedule in result.schedules:
         mark = "*" if schedule.depends_on_run else ""
-        shares = [_percent(schedule.few_share[s.name]) for s in scores]
-        few.add_row(schedule.name + mark, f"{schedule.mean_mix:.2f}", *shares)
-    if rarest.group == "few":
-        console.print(Text("\nShare of the few group over a training", style="bold"))
-        console.print(few)
-        console.print(Text("* while every epoch improves; the run decides.\n", style="dim"))
+        shares = [_percent(schedule.few_share[name]) for name in names]
+        table.add_row(schedule.name + mark, f"{schedule.mean_mix:.2f}", *shares)
+    return table
+
+
+def _schedule_table(result: Any) -> Table:
+    groups, rarest = result.group_names, int(result.counts.argmin())
+    unmarked = " " if any(epoch.is_reaction for epoch in result.epochs) else ""
+    table = _table(
+        *("epoch", "mix", "examples", *groups, "rarest", "repeats", ""),
+        right=range(5 + len(groups)),
+    )
+    for epoch in _ends(result.epochs):
+        if epoch is None:
+            table.add_row("...", *[""] * (5 + len(groups)))
+            continue
+        note = Text("" if epoch.plan.judged else "not judged", style="dim")
+        if epoch.repeats_too_much:
+            note.append(", too often" if note else "too often", style="yellow")
+        table.add_row(
+            str(epoch.epoch),
+            f"{epoch.plan.mix:.2f}{'*' if epoch.is_reaction else unmarked}",
+            f"{epoch.length:,}",
+            *(_percent(result.group_share(epoch.draws, group)) for group in groups),
+            _percent(float(epoch.share[rarest])),
+            Text(f"{epoch.repeats.max():.1f}", style="yellow" if epoch.repeats_too_much else ""),
+            note,
+        )
+    draws = sum(epoch.draws for epoch in result.epochs)
+    table.add_section()
+    table.add_row(
+        "all",
+        f"{sum(result.mixes) / len(result.mixes):.2f}{unmarked}",
+        f"{draws.sum():,.0f}",
+        *(_percent(result.group_share(draws, group)) for group in groups),
+        _percent(float(draws[rarest] / draws.sum())),
+    )
+    return table
+
+
+def _schedule_notes(result: Any) -> list[str]:
+    """What the reader of the table should know."""
+    rarest = int(result.counts.argmin())
+    count = int(result.counts[rarest])
+    notes = [
+        f"rarest: {clean(result.data.label_names[rarest])}, {count:,} training "
+        f"example{'s' * (count != 1)}; repeats: of the example that comes most"
+    ]
+    if any(epoch.is_reaction for epoch in result.epochs):
+        notes.append("* while every epoch improves; the run decides")
+    acting = next((epoch.epoch for epoch in result.epochs if epoch.weighs_examples), None)
+    if acting is not None:
+        many = len(result.example_names) > 1
+        notes.append(
+            f"{' and '.join(result.example_names)} {'weigh' if many else 'weighs'} single examples "
+            f"from epoch {acting} on; the run decides which, the figures show the class part"
+        )
+    return notes
 
 
 def _report_table(evaluation: Any) -> Table:

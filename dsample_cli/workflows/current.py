@@ -9,8 +9,16 @@ from dsample_cli.errors import ConfigError
 from dsample_cli.runs.workspace import Workspace
 
 
-def current_dataset_options(workspace: Workspace, listener: Listener) -> dict[str, Any]:
+def current_dataset_options(
+    workspace: Workspace, listener: Listener, command: str = "train", doing: str = "Training on"
+) -> dict[str, Any]:
     """File and columns that `dsample analyze` saw last, as options of a TrainConfig.
+
+    Args:
+        workspace: Remembers them.
+        listener: Hears which file it is, and whether it has changed.
+        command: The command that needs them, for the error.
+        doing: What it does with the file, for the note.
 
     Raises:
         ConfigError: If there is none.
@@ -19,9 +27,9 @@ def current_dataset_options(workspace: Workspace, listener: Listener) -> dict[st
     if dataset is None:
         raise ConfigError(
             f"No data: {workspace.path} has no current dataset.",
-            "Name a file: dsample train DATA, or look at one first: dsample analyze DATA",
+            f"Name a file: dsample {command} DATA, or look at one first: dsample analyze DATA",
         )
-    listener.note(f"Training on {dataset.path}, the current dataset.")
+    listener.note(f"{doing} {dataset.path}, the current dataset.")
     if Path(dataset.path).is_file() and file_sha256(dataset.path) != dataset.sha256:
         listener.warn(f"{dataset.path} has changed since dsample analyze saw it.")
     return {

@@ -43,11 +43,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Datasets:
-    """What a run trains, validates and tests on."""
+    """What a run trains, validates and tests on.
+
+    Attributes:
+        rows: Data rows of the training file, unusable ones included.
+    """
 
     label_names: tuple[str, ...]
     text_columns: tuple[str, ...]
     label_column: str
+    rows: int
     parts: dict[str, Part]
 
     @property
@@ -92,7 +97,7 @@ def load_datasets(
         if path is not None:
             parts[name] = _read_part(path, table, names, config, listener)
     _check_training_counts(parts["train"], names)
-    return Datasets(names, table.text_columns, table.label_column, parts)
+    return Datasets(names, table.text_columns, table.label_column, table.rows, parts)
 
 
 def read_labelled(

@@ -50,6 +50,12 @@ def test_the_table_shows_classes_shares_and_what_to_type(dsample, tickets):
     assert done.code == 0
     for text in ("billing", "62.5%", "few", "softmax", "cyclic", "dsample train"):
         assert text in done.out
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    assert "class natural softmax inverse sqrt effective-number" in lines
+    assert "inverse 33.3% 120 2.7 times" in lines
+    assert "oversample 33.3% 225 5.0 times" in lines
+    assert "undersample 33.3% 45 1.0 times" in lines
+    assert max(map(len, done.out.splitlines())) <= 110
 
 
 def test_groups_by_thresholds(dsample, tickets):

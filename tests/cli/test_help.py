@@ -12,6 +12,8 @@ from tests.helpers import process_environment
 COMMANDS = [
     [],
     ["analyze"],
+    ["methods"],
+    ["schedule"],
     ["train"],
     ["evaluate"],
     ["predict"],
@@ -59,7 +61,8 @@ def test_help_has_examples_of_the_command(dsample, command, flag):
 
 def test_help_names_every_command(dsample):
     text = dsample("--help").out
-    assert all(f"  {name} " in text for name in ("analyze", "train", "evaluate", "predict", "runs"))
+    names = ("analyze", "methods", "schedule", "train", "evaluate", "predict", "runs")
+    assert all(f"  {name} " in text for name in names)
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
@@ -77,6 +80,19 @@ def test_analyze_never_loads_torch(tickets, tmp_path):
     loaded = loaded_after("analyze", tickets, "--json", cwd=tmp_path)
     assert "numpy" in loaded
     assert {"torch", "transformers", "sklearn", "matplotlib"}.isdisjoint(loaded)
+
+
+def test_previewing_a_schedule_loads_torch_never_and_matplotlib_for_a_picture(tickets, tmp_path):
+    loaded = loaded_after("schedule", tickets, "--json", cwd=tmp_path)
+    assert "numpy" in loaded
+    assert {"torch", "transformers", "sklearn", "matplotlib"}.isdisjoint(loaded)
+    assert "matplotlib" in loaded_after("schedule", tickets, "--plot", "s.png", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("args", [[], ["cyclic"], ["ce"], ["--json"]], ids=" ".join)
+def test_methods_load_neither_data_nor_torch(args, tmp_path):
+    loaded = loaded_after("methods", *args, cwd=tmp_path)
+    assert set(loaded) <= {"numpy", "rich"}
 
 
 def test_listing_runs_loads_no_torch(tmp_path):

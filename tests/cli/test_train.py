@@ -111,7 +111,7 @@ def test_the_epochs_file_says_what_was_planned_and_drawn(trained):
     assert sum(scored["drawn"].values()) == counts.sum()
     assert scored["drawn"] != natural["drawn"]
     temperature = manifest_of(trained.run)["config"]["temperature"]
-    weights = class_weights("softmax", counts, temperature)
+    weights = class_weights("softmax", counts, temperature=temperature)
     for record in epochs:
         assert set(record) >= EPOCH_KEYS
         assert set(record["validation"]) >= METRICS
@@ -240,7 +240,7 @@ def test_all_warmup_and_no_validation_keep_the_last_epoch(dsample, tickets, tmp_
     run = run_of(tmp_path, done)
     assert (done.json["best_epoch"], done.json["metrics"]) == (1, {})
     assert "no validation data" in done.err
-    assert "epochs are warmup" in done.err
+    assert "epochs of --schedule warmup are warmup" in done.err
     epochs = read_lines(run / "epochs.jsonl")
     assert [(record["mix"], record["judged"]) for record in epochs] == [(0.0, False)] * 2
 

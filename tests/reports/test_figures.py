@@ -102,6 +102,8 @@ def test_schedule_is_drawn(epochs):
     width, height = drawn(write_schedule_png, mix, shares)
     assert 900 < width < 1300
     assert 500 < height < 900
+    run_decides = [epoch > 1 for epoch in range(epochs)]
+    assert drawn(write_schedule_png, mix, shares, run_decides) == (width, height)
 
 
 @pytest.mark.parametrize(
