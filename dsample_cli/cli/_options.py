@@ -145,6 +145,15 @@ GroupsOption = Annotated[
 DeviceOption = Annotated[
     str, Option("--device", help="auto (CUDA, then MPS, then CPU), cpu, cuda or mps.")
 ]
+TargetPriorOption = Annotated[
+    str | None,
+    Option(
+        "--target-prior",
+        help="Class shares that predictions are meant for: uniform, train, label=share,... or a "
+        "JSON file of them. Default: those that the run was corrected for.",
+        metavar="SHARES",
+    ),
+]
 PrecisionOption = Annotated[
     str,
     Option("--precision", help="auto (the fastest that the device has), fp32, bf16 or fp16."),

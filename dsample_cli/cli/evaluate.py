@@ -17,6 +17,7 @@ from dsample_cli.cli._options import (
     PrecisionOption,
     QuietOption,
     RunOption,
+    TargetPriorOption,
     TextColumnOption,
     UnknownLabelsOption,
     WorkspaceOption,
@@ -54,6 +55,7 @@ def evaluate(
         Path | None,
         Option("--confusion", help="Write the confusion matrix as PNG.", metavar="FILE"),
     ] = None,
+    target_prior: TargetPriorOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -97,6 +99,7 @@ def evaluate(
                 intervals,
                 device,
                 precision,
+                target_prior,
             )
     if confusion is not None:
         from dsample_cli.reports.figures import write_confusion_png

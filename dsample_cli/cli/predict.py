@@ -16,6 +16,7 @@ from dsample_cli.cli._options import (
     PrecisionOption,
     QuietOption,
     RunOption,
+    TargetPriorOption,
     TextColumnOption,
     WorkspaceOption,
 )
@@ -48,6 +49,7 @@ def predict(
     top: Annotated[
         int | None, Option("--top", min=1, help="List only the K most probable classes.")
     ] = None,
+    target_prior: TargetPriorOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -85,6 +87,7 @@ def predict(
             top,
             device,
             precision,
+            target_prior,
         )
 
     with Output(json, quiet).listening() as listener:

@@ -119,7 +119,95 @@ def train(
     order: Annotated[
         str, Option("--order", help="What a natural epoch reads: shuffled or file.")
     ] = _D.order,
-    loss: Annotated[str, Option("--loss", help="Training loss: ce.")] = _D.loss,
+    loss: Annotated[
+        str,
+        Option(
+            "--loss",
+            help="Training loss: ce, label-aware-smoothing, weighted, focal, soft-f1, "
+            "balanced-softmax, logit-adjusted, vs, dice, seesaw or equalization. "
+            "See: dsample methods",
+        ),
+    ] = _D.loss,
+    label_smoothing: Annotated[
+        float,
+        Option("--label-smoothing", help="ce: share of the target that all classes get."),
+    ] = _D.label_smoothing,
+    smoothing_many: Annotated[
+        float,
+        Option("--smoothing-many", help="label-aware-smoothing: that of the largest class."),
+    ] = _D.smoothing_many,
+    smoothing_few: Annotated[
+        float,
+        Option("--smoothing-few", help="label-aware-smoothing: that of the smallest class."),
+    ] = _D.smoothing_few,
+    class_weight: Annotated[
+        str,
+        Option("--class-weight", help="weighted: balanced, one-minus-share or effective-number."),
+    ] = _D.class_weight,
+    weight_beta: Annotated[
+        float,
+        Option(
+            "--weight-beta",
+            help="weighted by effective-number: from 0 (no weights) to below 1 (balanced).",
+        ),
+    ] = _D.weight_beta,
+    focal_gamma: Annotated[
+        float, Option("--focal-gamma", help="focal: how much easy examples fade; 0 is ce.")
+    ] = _D.focal_gamma,
+    f1_weight: Annotated[
+        float, Option("--f1-weight", help="soft-f1: share of F1, the rest is cross-entropy.")
+    ] = _D.f1_weight,
+    tau: Annotated[
+        float,
+        Option("--tau", help="logit-adjusted and vs: strength of the adjustment; 1 is balance."),
+    ] = _D.tau,
+    vs_gamma: Annotated[
+        float, Option("--vs-gamma", help="vs: how much rare classes' logits shrink.")
+    ] = _D.vs_gamma,
+    dice_alpha: Annotated[
+        float, Option("--dice-alpha", help="dice: how much easy examples fade.")
+    ] = _D.dice_alpha,
+    dice_smooth: Annotated[
+        float, Option("--dice-smooth", help="dice: higher is flatter.")
+    ] = _D.dice_smooth,
+    seesaw_p: Annotated[
+        float, Option("--seesaw-p", help="seesaw: how much rare classes are spared.")
+    ] = _D.seesaw_p,
+    seesaw_q: Annotated[
+        float, Option("--seesaw-q", help="seesaw: how much mistakes are punished.")
+    ] = _D.seesaw_q,
+    equalization_share: Annotated[
+        float | None,
+        Option(
+            "--equalization-share",
+            help="equalization: classes below this share are rare. Default: half of 1/classes.",
+        ),
+    ] = None,
+    equalization_drop: Annotated[
+        float,
+        Option(
+            "--equalization-drop",
+            help="equalization: how probably the examples of others leave a rare class out.",
+        ),
+    ] = _D.equalization_drop,
+    correct: Annotated[
+        str,
+        Option(
+            "--correct",
+            help="Correction of the trained model, fitted on validation data: auto (logit-adjust "
+            "and temperature, each only if it helps beyond noise), none, logit-adjust, tau-norm, "
+            "thresholds or temperature.",
+        ),
+    ] = _D.correct,
+    target_prior: Annotated[
+        str,
+        Option(
+            "--target-prior",
+            help="Class shares that logit-adjust corrects for: uniform, train, label=share,... or "
+            "a JSON file of them.",
+            metavar="SHARES",
+        ),
+    ] = _D.target_prior,
     epochs: EpochsOption = _D.epochs,
     batch_size: Annotated[
         int, Option("--batch-size", help="Examples a step, per process.")

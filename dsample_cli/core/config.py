@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from dsample_cli.core.loss_options import LOSS_OPTIONS, check_loss_options
 from dsample_cli.core.names import did_you_mean
 from dsample_cli.core.schedules import Schedule, parse_schedule, schedule_names
 from dsample_cli.core.selection import SELECTION_METRICS
@@ -17,8 +18,21 @@ AUTO = "auto"
 
 _EXAMPLES_IN_ALL, _FEWEST_EPOCHS, _MOST_EPOCHS = 60_000, 3, 16
 
+CORRECT_NAMES = (AUTO, "none", "logit-adjust", "tau-norm", "thresholds", "temperature")
 # Names of the losses; training/losses.py holds the functions, which need torch.
-LOSS_NAMES = ("ce",)
+LOSS_NAMES = (
+    "ce",
+    "label-aware-smoothing",
+    "weighted",
+    "focal",
+    "soft-f1",
+    "balanced-softmax",
+    "logit-adjusted",
+    "vs",
+    "dice",
+    "seesaw",
+    "equalization",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,23 @@ class TrainConfig:
     dcl_decay: float = 0.9
     order: str = "shuffled"
     loss: str = "ce"
+    correct: str = AUTO
+    target_prior: str = "uniform"
+    label_smoothing: float = 0.0
+    smoothing_many: float = 0.4
+    smoothing_few: float = 0.1
+    class_weight: str = "balanced"
+    weight_beta: float = 0.999
+    focal_gamma: float = 2.0
+    f1_weight: float = 0.5
+    tau: float = 1.0
+    vs_gamma: float = 0.3
+    dice_alpha: float = 0.01
+    dice_smooth: float = 1.0
+    seesaw_p: float = 0.8
+    seesaw_q: float = 2.0
+    equalization_share: float | None = None
+    equalization_drop: float = 0.9
 
     epochs: str | int = AUTO
     batch_size: int = 32
@@ -88,6 +119,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self._check_names()
         self._check_numbers()
+        check_loss_options(**self.loss_options)
         self.make_schedule()
 
     def make_schedule(self) -> Schedule:
@@ -118,6 +150,11 @@ class TrainConfig:
         if self.score_warmup is not None:
             return self.score_warmup
         return max(1, round(self.planned_epochs / 5))
+
+    @property
+    def loss_options(self) -> dict[str, Any]:
+        """Options of all losses, by name."""
+        return {name: getattr(self, name) for name in LOSS_OPTIONS}
 
     @property
     def schedule_names(self) -> list[str]:
@@ -163,6 +200,7 @@ class TrainConfig:
         for option, choices in {
             "order": ORDERS,
             "loss": LOSS_NAMES,
+            "correct": CORRECT_NAMES,
             "select_on": tuple(SELECTION_METRICS),
             "unknown_labels": ("error", "drop"),
             "truncation_side": ("right", "left"),
@@ -242,6 +280,7 @@ PAPER_PRESET: dict[str, Any] = {
     "score": "softmax",
     "temperature": 1.0,
     "loss": "ce",
+    "correct": "none",
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": PAPER_PRESET}

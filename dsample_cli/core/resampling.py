@@ -11,8 +11,9 @@ import numpy as np
 from dsample_cli.core.class_scores import Counts, Floats
 from dsample_cli.errors import ConfigError
 
-# Beyond so many times the epoch of equal shares, a share is a mistake.
+# Beyond so many times the epoch of equal shares, and so many examples, a share is a mistake.
 _MOST_TIMES_PLAIN = 10
+_ALWAYS_FINE = 100_000_000
 
 
 def oversample(counts: Counts, share: Floats) -> Counts:
@@ -44,7 +45,7 @@ def oversample(counts: Counts, share: Floats) -> Counts:
     """
     length = (counts / share).max()
     plain = len(counts) * counts.max()
-    if not length <= _MOST_TIMES_PLAIN * plain:
+    if not length <= max(_MOST_TIMES_PLAIN * plain, _ALWAYS_FINE):
         raise ConfigError(
             f"Over-sampling to this share would make an epoch of {length:.3g} examples out of "
             f"{counts.sum():,}.",

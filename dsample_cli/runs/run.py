@@ -67,6 +67,10 @@ class Run:
         return self.path / "model"
 
     @property
+    def head_file(self) -> Path:
+        return self.path / "head.safetensors"
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 

@@ -176,12 +176,16 @@ def _train(
     memory = ExampleMemory(codes, score, config.window)
     if checkpoint:
         memory.restore(checkpoint.path)
-    objective = Objective(
-        config.loss, torch.from_numpy(codes.astype(np.int64)).to(model.device), memory.observe
-    )
     batch_size = config.batch_size * distributed.size()
     sampler = EpochSampler(
         codes, score, fitting.train.lengths, batch_size, config.seed, config.order
+    )
+    objective = Objective(
+        config.loss,
+        torch.from_numpy(codes.astype(np.int64)).to(model.device),
+        torch.from_numpy(sampler.counts.astype(np.float32)).to(model.device),
+        config.loss_options,
+        memory.observe,
     )
     recorder = EpochRecorder(
         config,

@@ -13,6 +13,7 @@ from safetensors.torch import save_model
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
+from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.core.progress import Listener
@@ -130,7 +131,9 @@ class EpochRecorder(TrainerCallback, ExportableState):
             self.hooks.save_draws(self.epoch, self.sampler.rows)
         resumed, self.resumed = self.resumed, Midway()
         own = distributed.rank()
-        self.objective.restart(resumed.loss_sums[own], resumed.examples[own])
+        self.objective.restart(
+            resumed.loss_sums[own], resumed.examples[own], self._expected_share()
+        )
         self._seconds, self._steps = resumed.seconds, resumed.steps
         self.hooks.listener.epoch_started(self.epoch, self.config.planned_epochs)
         self._tell_uneven_end()
@@ -236,12 +239,11 @@ class EpochRecorder(TrainerCallback, ExportableState):
                 f"The training loss became {loss} in epoch {self.epoch}.",
                 "Lower --lr, or use --precision fp32.",
             )
-        expected = self._draw.expected / self._draw.expected.sum()
         record: Record = {
             "epoch": self.epoch,
             "mix": self._plan.mix,
             "judged": self._plan.judged,
-            "expected": self._by_label(expected),
+            "expected": self._by_label(self._expected_share()),
             "drawn": self._by_label(tally.drawn),
             "distinct": self._by_label(tally.distinct),
             "most_repeated": self._by_label(tally.most_repeated),
@@ -254,6 +256,10 @@ class EpochRecorder(TrainerCallback, ExportableState):
         speed = int(tally.drawn.sum()) / max(self._seconds, 1e-9)
         record["examples_per_second"] = round(speed, 1)
         return record
+
+    def _expected_share(self) -> Floats:
+        """Of each class in the present epoch, shape [C]."""
+        return self._draw.expected / self._draw.expected.sum()
 
     def _by_label(self, values: NDArray[Any]) -> dict[str, Any]:
         return dict(zip(self.label_names, values.tolist(), strict=True))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.config import parse_thresholds
+from dsample_cli.core.priors import shift_prior
 from dsample_cli.core.progress import Listener
 from dsample_cli.data.labels import encode_labels
 from dsample_cli.data.table import is_blank, read_text_table
@@ -14,6 +15,7 @@ from dsample_cli.errors import DataError, RunError
 from dsample_cli.evaluation.report import Evaluation, evaluate_predictions, most_confused
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, Run
+from dsample_cli.workflows.correction import prior_shift
 from dsample_cli.workflows.datasets import read_labelled
 from dsample_cli.workflows.model import open_model
 
@@ -50,6 +52,7 @@ def evaluate_run(
     intervals: bool = True,
     device: str = "auto",
     precision: str = "auto",
+    target_prior: str | None = None,
 ) -> EvaluateResult:
     """Evaluate a run on a labelled file, or on its own held-out split.
 
@@ -78,6 +81,10 @@ def evaluate_run(
         listener.phase("evaluating", len(part.rows))
         truth, source = part.codes, data
         probabilities = model.probabilities(part.texts, listener.advance)
+        predicted = probabilities.argmax(axis=1)
+    shift = prior_shift(manifest, target_prior)
+    if shift is not None:
+        probabilities = shift_prior(probabilities, *shift)
         predicted = probabilities.argmax(axis=1)
     thresholds = groups or manifest["config"].get("groups")
     evaluation = evaluate_predictions(

@@ -1,26 +1,26 @@
-"""What follows training: figures, predictions, the saved model, the report."""
+"""What follows training: the correction, figures, predictions, the saved model, the report."""
 
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.corrections import Correction
 from dsample_cli.core.progress import Listener
 from dsample_cli.evaluation.report import Evaluation, evaluate_predictions, most_confused
 from dsample_cli.reports.figures import write_confusion_png
 from dsample_cli.reports.html import ClassRow, RunReport, SplitResult, write_run_report
 from dsample_cli.runs.files import write_json, write_json_lines
 from dsample_cli.runs.run import Run
+from dsample_cli.workflows.correction import Choice, Wish, choose_correction
 from dsample_cli.workflows.datasets import Datasets, Part
+from dsample_cli.workflows.model import TrainedModel
 from dsample_cli.workflows.predictions import prediction_record
-
-if TYPE_CHECKING:
-    from dsample_cli.training.fit import FitResult, Fitting
 
 HELD_OUT = ("validation", "test")
 
@@ -29,31 +29,88 @@ def finish_run(
     run: Run,
     config: TrainConfig,
     data: Datasets,
-    fitting: "Fitting",
-    result: "FitResult",
+    model: TrainedModel,
+    wish: Wish,
+    records: Sequence[Mapping[str, Any]],
+    best_epoch: int,
     listener: Listener,
-) -> dict[str, dict[str, Any]]:
-    """Write everything that a completed run holds.
+) -> dict[str, Any]:
+    """Correct the model as asked and write everything that a completed run holds.
+
+    Validation figures are those of cross-fitted predictions: each row is corrected by what was
+    fitted without it.
+
+    Args:
+        run: Where to write.
+        config: The run's options.
+        data: Its splits.
+        model: The trained model, uncorrected.
+        wish: The correction that was asked for.
+        records: Lines of epochs.jsonl.
+        best_epoch: Whose weights the model has.
+        listener: Hears what was corrected and what is wrong.
 
     Returns:
-        For each held-out split the figures of `dsample train --json`.
+        Entries of run.json: `correction`, `prior` and, for each held-out split, `metrics`.
     """
-    save_model(run, result.model, result.tokenizer)
+    logits = {name: model.logits(data.parts[name].texts) for name in HELD_OUT if name in data.parts}
+    validation = data.parts.get("validation")
+    choice = choose_correction(
+        wish, logits.get("validation"), None if validation is None else validation.codes
+    )
+    _tell_correction(choice, listener)
+    is_folded = fold_correction(run, model, choice.correction)
+    save_model(run, model.network, model.tokenizer)
+    corrected = {name: choice.correction(values) for name, values in logits.items()}
+    if choice.validation is not None:
+        corrected["validation"] = choice.validation
     evaluations = {}
-    for split in HELD_OUT:
-        if split in data.parts:
-            probabilities = _probabilities(fitting, data.parts[split], result.model)
-            evaluations[split] = _evaluate(run, data, config, split, probabilities)
-            write_predictions(run, split, data.parts[split], probabilities, data.label_names)
+    for split, values in corrected.items():
+        probabilities = _softmax(values)
+        evaluations[split] = _evaluate(data, config, split, probabilities)
+        write_predictions(run, split, data.parts[split], probabilities, data.label_names)
     write_json(run.metrics_file, {name: e.to_json() for name, e in evaluations.items()})
     _warn_of_blind_spots(evaluations, listener)
     if evaluations:
         last = list(evaluations.values())[-1]
         write_confusion_png(run.confusion_file, last.confusion, last.labels)
-        write_run_report(run.report_file, _report(run, config, evaluations, result))
+        write_run_report(run.report_file, _report(run, config, evaluations, records, best_epoch))
     if not config.keep_checkpoints:
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
-    return {name: summary(evaluation) for name, evaluation in evaluations.items()}
+    return {
+        "correction": choice.to_json(data.label_names, is_folded),
+        "prior": dict(zip(data.label_names, choice.prior.tolist(), strict=True)),
+        "metrics": {name: summary(evaluation) for name, evaluation in evaluations.items()},
+    }
+
+
+def fold_correction(run: Run, model: TrainedModel, correction: Correction) -> bool:
+    """Put a correction into the model's last layer; False where it has to stand beside it."""
+    from dsample_cli.training.heads import can_fold, fold, save_beside
+
+    if not can_fold(model.network):
+        save_beside(run.head_file, correction.scale, correction.bias)
+        return False
+    fold(model.network, correction.scale, correction.bias)
+    return True
+
+
+def _tell_correction(choice: Choice, listener: Listener) -> None:
+    gain = choice.gain
+    if gain is None:
+        return
+    change = 100 * (gain.after - gain.before)
+    metric = choice.wish.metric.replace("_", "-")
+    worth = (
+        f"{metric} {gain.before:.4f} -> {gain.after:.4f} on rows that it was not fitted on "
+        f"({change:+.1f} points, standard error {100 * gain.error:.1f})"
+    )
+    if choice.method == "none":
+        listener.note(f"No correction: it would not be worth it, {worth}.")
+    elif "logit-adjust" in choice.method or choice.wish.method != "auto":
+        listener.note(f"Corrected by {choice.method}: {worth}.")
+    else:
+        listener.note(f"Calibrated by {choice.method}; logit adjustment not worth it, {worth}.")
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
@@ -89,17 +146,14 @@ def write_predictions(
     )
 
 
-def _probabilities(fitting: "Fitting", part: Part, model: Any) -> NDArray[np.float64]:
-    from dsample_cli.training.inference import predict_logits, softmax
-    from dsample_cli.training.tokenization import make_collator, tokenize
+def _softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    from dsample_cli.training.inference import softmax
 
-    tokens = tokenize(fitting.tokenizer, part.texts, fitting.config.max_length)
-    collator = make_collator(fitting.tokenizer, tokens)
-    return softmax(predict_logits(model, collator, fitting.device, len(fitting.label_names)))
+    return softmax(logits)
 
 
 def _evaluate(
-    run: Run, data: Datasets, config: TrainConfig, split: str, probabilities: NDArray[np.float64]
+    data: Datasets, config: TrainConfig, split: str, probabilities: NDArray[np.float64]
 ) -> Evaluation:
     counts = np.bincount(data.parts["train"].codes, minlength=len(data.label_names))
     return evaluate_predictions(
@@ -128,7 +182,11 @@ def _warn_of_blind_spots(evaluations: Mapping[str, Evaluation], listener: Listen
 
 
 def _report(
-    run: Run, config: TrainConfig, evaluations: Mapping[str, Evaluation], result: "FitResult"
+    run: Run,
+    config: TrainConfig,
+    evaluations: Mapping[str, Evaluation],
+    records: Sequence[Mapping[str, Any]],
+    best_epoch: int,
 ) -> RunReport:
     split, evaluation = list(evaluations.items())[-1]
     options = config.to_options()
@@ -155,8 +213,8 @@ def _report(
             for c, group in zip(evaluation.per_class, evaluation.class_groups, strict=True)
         ],
         confusion=evaluation.confusion,
-        epochs=result.records,
-        best_epoch=result.best_epoch,
+        epochs=list(records),
+        best_epoch=best_epoch,
         most_confused=most_confused(evaluation.confusion, evaluation.labels),
         warnings=[],
     )

@@ -20,6 +20,7 @@ _TRAIN_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields
 _DEFAULT_WORDS = {
     "warmup_epochs": "half of --epochs",
     "score_warmup": "a fifth of --epochs, at least 1",
+    "equalization_share": "half of 1/C",
 }
 # Options of `dsample train` that act on a method without being in its function's signature.
 _BESIDE = {
@@ -218,7 +219,8 @@ def _examples(name: str, kind: str, family: str, defaults: Mapping[str, Any]) ->
         if option in _TRAIN_DEFAULTS and option != "epochs":
             usual = _TRAIN_DEFAULTS[option]
             value = default if usual is None else usual
-            settings.append(f"{_flag(option)} {_as_typed(value)}")
+            if value is not None:
+                settings.append(f"{_flag(option)} {_as_typed(value)}")
     examples = [f"dsample train data.csv {' '.join(settings)}"]
     if family in ("resampling", "example score"):
         examples.append(f"dsample train data.csv --score {name}+sqrt")

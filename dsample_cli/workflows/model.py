@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsample_cli.core.class_scores import Floats
+from dsample_cli.core.corrections import Correction, no_correction
+from dsample_cli.core.priors import shift_prior
 from dsample_cli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ class TrainedModel:
     Attributes:
         names: Label id -> name.
         max_length: Tokens that training kept.
+        correction: What the last layer cannot hold, applied to its logits.
+        shift: Class prior of the model and the one that its probabilities are to stand for.
     """
 
     network: Any
@@ -27,20 +32,32 @@ class TrainedModel:
     device: "Device"
     names: tuple[str, ...]
     max_length: int
+    correction: Correction | None = None
+    shift: tuple[Floats, Floats] | None = None
+
+    def logits(
+        self,
+        texts: Sequence[Sequence[str]],
+        on_rows: Callable[[int], None] = lambda count: None,
+    ) -> NDArray[np.floating]:
+        """Logits of texts (a sequence per text column), shape [N, C]."""
+        from dsample_cli.training.inference import predict_logits
+        from dsample_cli.training.tokenization import make_collator, tokenize
+
+        collator = make_collator(self.tokenizer, tokenize(self.tokenizer, texts, self.max_length))
+        logits = predict_logits(self.network, collator, self.device, len(self.names), on_rows)
+        return logits if self.correction is None else self.correction(logits)
 
     def probabilities(
         self,
         texts: Sequence[Sequence[str]],
         on_rows: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.float64]:
-        """Class probabilities of texts (a sequence per text column), shape [N, C]."""
-        from dsample_cli.training.inference import predict_logits, softmax
-        from dsample_cli.training.tokenization import make_collator, tokenize
+        """Class probabilities of texts, shape [N, C]."""
+        from dsample_cli.training.inference import softmax
 
-        collator = make_collator(self.tokenizer, tokenize(self.tokenizer, texts, self.max_length))
-        return softmax(
-            predict_logits(self.network, collator, self.device, len(self.names), on_rows)
-        )
+        probabilities = softmax(self.logits(texts, on_rows))
+        return probabilities if self.shift is None else shift_prior(probabilities, *self.shift)
 
 
 def open_model(
@@ -63,4 +80,20 @@ def open_model(
         chosen,
         tuple(manifest["labels"]),
         manifest["config"]["max-length"],
+        read_correction(manifest) if is_kept_beside(manifest) else None,
     )
+
+
+def is_kept_beside(manifest: dict[str, Any]) -> bool:
+    """Whether a run's correction is not in its model's last layer."""
+    entry = manifest.get("correction") or {"method": "none"}
+    return entry["method"] != "none" and not entry["folded"]
+
+
+def read_correction(manifest: dict[str, Any]) -> Correction:
+    """The correction of a run; one that changes nothing for runs without."""
+    names, entry = manifest["labels"], manifest.get("correction")
+    if not entry:
+        return no_correction(len(names))
+    scale, bias = (np.array([entry[key][name] for name in names]) for key in ("scale", "bias"))
+    return Correction(scale, bias, entry["strengths"])

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsample_cli.core.progress import Listener
@@ -11,6 +11,7 @@ from dsample_cli.data.columns import require_column, resolve_columns
 from dsample_cli.data.read import iter_rows
 from dsample_cli.data.sources import Source, column_names, open_source
 from dsample_cli.runs.run import Run
+from dsample_cli.workflows.correction import prior_shift
 from dsample_cli.workflows.evaluate import completed_manifest
 from dsample_cli.workflows.model import TrainedModel, open_model
 from dsample_cli.workflows.predictions import no_prediction, prediction_record
@@ -46,6 +47,7 @@ def predict(
     top: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    target_prior: str | None = None,
 ) -> PredictSummary:
     """Predict every row of a file and write one JSON line a row, in input order.
 
@@ -59,6 +61,7 @@ def predict(
         top: Classes a line lists; all when None.
         device: As in training.
         precision: As in training.
+        target_prior: Class shares that the predictions are meant for; the run's own when None.
 
     Raises:
         DsampleError: If the run or the file cannot be used.
@@ -66,7 +69,8 @@ def predict(
     manifest = completed_manifest(run)
     source = open_source(path)
     columns = _text_columns(source, text_columns, tuple(manifest["text_columns"]), listener)
-    model = open_model(run, manifest, device, precision)
+    shift = prior_shift(manifest, target_prior)
+    model = replace(open_model(run, manifest, device, precision), shift=shift)
     listener.phase("predicting")
     summary = PredictSummary(run.id)
     for rows in iter_rows(source, _WINDOW):

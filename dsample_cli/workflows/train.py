@@ -24,12 +24,15 @@ from dsample_cli.runs.run import (
     RUNNING,
     FollowedRun,
     Run,
-    read_split,
 )
 from dsample_cli.runs.workspace import Workspace
-from dsample_cli.workflows.datasets import SPLITS, Datasets, load_datasets
+from dsample_cli.workflows.correction import make_wish, read_target_prior
+from dsample_cli.workflows.datasets import Datasets, load_datasets
+from dsample_cli.workflows.double_correction import tell_double_correction
 from dsample_cli.workflows.finish import finish_run
 from dsample_cli.workflows.manifest import first_manifest, now
+from dsample_cli.workflows.model import TrainedModel
+from dsample_cli.workflows.run_data import load_run_datasets
 from dsample_cli.workflows.scoring import (
     most_repeated,
     repetition_warning,
@@ -106,12 +109,7 @@ def resume(run: Run, listener: Listener) -> TrainResult:
     config = TrainConfig.from_options(manifest["config"])
     run = _shared(lambda: run, config)
     with run.locked():
-        stored = {name: read_split(run, name) for name in SPLITS}
-        for name in ("validation", "test"):
-            if manifest["data"].get(name, {}).get("path") != manifest["data"]["train"]["path"]:
-                stored.pop(name)
-        data = load_datasets(config, listener, stored)
-        _check_unchanged(run, manifest, data)
+        data = load_run_datasets(run, manifest, config, listener)
         run.update_manifest(status=RUNNING)
         return _guarded(run, config, data, listener)
 
@@ -158,9 +156,11 @@ def _train(
     from dsample_cli.training import distributed
     from dsample_cli.training.devices import choose_device
     from dsample_cli.training.fit import fit, prepare
+    from dsample_cli.training.heads import head_parameters
 
     part = data.parts["train"]
     counts = count_classes(part.codes, len(data.label_names))
+    read_target_prior(config.target_prior, data.label_names, counts)  # or tell before training
     resolved = resolve_config_score(config, counts)
     config = settle(config, resolved)
     device = choose_device(config.device, config.precision)
@@ -177,6 +177,7 @@ def _train(
     config = fitting.config
     _tell_plan(config, fitting.cut_share, part.codes, validation is not None, listener)
     _tell_repetitions(config, resolved.score, counts, data.label_names, listener)
+    tell_double_correction(config, resolved.score, counts, data.label_names, listener)
     run.write_config(config.to_options())
     run.update_manifest(
         config=config.to_options(),
@@ -207,16 +208,32 @@ def _train(
         return TrainResult(run, INTERRUPTED, len(result.records), None, {})
     listener.phase("evaluating")
     is_main = not isinstance(run, FollowedRun)
-    metrics = finish_run(run, config, data, fitting, result, listener) if is_main else {}
+    entries: dict[str, Any] = {"metrics": {}}
+    if is_main:
+        trained = TrainedModel(
+            result.model, result.tokenizer, device, data.label_names, config.max_length
+        )
+        wish = make_wish(
+            config,
+            data.label_names,
+            counts,
+            resolved.score,
+            result.records,
+            result.best_epoch,
+            head_parameters(result.model),
+        )
+        entries = finish_run(
+            run, config, data, trained, wish, result.records, result.best_epoch, listener
+        )
     distributed.leave()
     run.update_manifest(
         status=COMPLETED,
         completed=now(),
         epochs=len(result.records),
         best_epoch=result.best_epoch,
-        metrics=metrics,
+        **entries,
     )
-    return TrainResult(run, COMPLETED, len(result.records), result.best_epoch, metrics)
+    return TrainResult(run, COMPLETED, len(result.records), result.best_epoch, entries["metrics"])
 
 
 def _measure(
@@ -293,13 +310,3 @@ def _tell_repetitions(
     found = most_repeated(counts, score, config.make_schedule(), config.planned_epochs)
     if found.is_too_much:
         listener.warn(repetition_warning(found, counts, names))
-
-
-def _check_unchanged(run: Run, manifest: dict[str, Any], data: Datasets) -> None:
-    for name, part in data.parts.items():
-        known = manifest["data"].get(name, {})
-        if known.get("sha256") != part.sha256:
-            raise RunError(
-                f"{part.path} has changed since run {run.id} began, so it cannot be resumed.",
-                f"Begin anew with: dsample train --config {run.config_file}",
-            )

@@ -65,6 +65,8 @@ IMPOSSIBLE = [
     ("device", "gpu"),
     ("precision", "fp8"),
     ("groups", "many"),
+    ("loss", "bce"),
+    ("class_weight", "inverse"),
 ]
 # Options that only some schedules look at.
 SCHEDULE_OF = {"switch_start": "switch", "warmup_epochs": "warmup"}
@@ -98,6 +100,9 @@ def test_options_survive_the_way_to_a_config_file_and_back():
         warmup_epochs=0,
         groups="100,20",
         dropout=0.0,
+        loss="equalization",
+        equalization_share=0.0,
+        class_weight="effective-number",
         keep_checkpoints=True,
     )
     options = config.to_options()
@@ -108,7 +113,8 @@ def test_options_survive_the_way_to_a_config_file_and_back():
 
 def test_unset_options_are_left_out_of_a_config_file():
     options = TrainConfig(data="x.csv").to_options()
-    assert {"val", "text-column", "minority-share", "groups"}.isdisjoint(options)
+    unset = {"val", "text-column", "minority-share", "groups", "equalization-share"}
+    assert unset.isdisjoint(options)
     assert options["temperature"] == "auto"
     assert TrainConfig.from_options(options) == TrainConfig(data="x.csv")
 

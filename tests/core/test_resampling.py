@@ -92,4 +92,4 @@ def test_a_resampling_works_on_counts_and_share_and_has_no_options(name):
 
 def test_a_share_that_would_make_the_epoch_explode_is_refused():
     with pytest.raises(ConfigError, match="an epoch of"):
-        oversample(np.array([60, 30, 10]), np.array([1e-9, 0.5, 0.5]))
+        oversample(np.array([60, 30, 10]), np.array([1e-8, 0.5, 0.5]))

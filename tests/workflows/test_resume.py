@@ -35,9 +35,9 @@ class Dies(Exception):
     """Stands for the end of the process."""
 
 
-def check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times):
+def check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times, **options):
     """Break off at random steps, resume each time."""
-    config = make_config(tickets, score=score, schedule=schedule)
+    config = make_config(tickets, score=score, schedule=schedule, **options)
     expected = train(config, tmp_path / "expected")
     drawn = [sum(record["drawn"].values()) for record in read_json_lines(expected.epochs_file)]
     steps = sum(-(-examples // config.batch_size) for examples in drawn)
@@ -70,6 +70,13 @@ def test_the_pairs_hold_every_score_and_every_schedule():
 @pytest.mark.parametrize(("score", "schedule"), PAIRS)
 def test_breaking_off_changes_nothing(tickets, tmp_path, monkeypatch, score, schedule):
     check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times=1)
+
+
+def test_breaking_off_changes_nothing_of_what_a_loss_sees_and_draws(tickets, tmp_path, monkeypatch):
+    """Equalization goes by the share of the epoch, and by torch's random state."""
+    options = {"loss": "equalization", "equalization_share": 0.3, "equalization_drop": 0.5}
+    options |= {"epochs": 3, "correct": "none"}
+    check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
 
 
 @pytest.mark.slow

@@ -1,0 +1,241 @@
+"""Corrections of a trained classifier's logits: one scale and one bias a class.
+
+A correction is fitted on validation logits and names what it works on in its signature: `logits`,
+`labels`, `value` (how good predictions are), `log_carried` and `log_data` (log of the prior that
+the model carries and of the data's class shares), `head_norms` and `head_bias` (of the last layer).
+All are affine in the logits, class by class, so that they can be folded into that layer.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsample_cli.core.class_scores import Floats
+
+# (labels, predicted labels) -> how good they are, higher is better.
+Value = Callable[[NDArray[np.integer], NDArray[np.integer]], float]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """corrected[c] = scale[c] logits[c] + bias[c].
+
+    Attributes:
+        scale: Shape [C].
+        bias: Shape [C].
+        strengths: What was fitted, by name.
+    """
+
+    scale: Floats
+    bias: Floats
+    strengths: dict[str, float]
+
+    def __call__(self, logits: NDArray[np.floating]) -> Floats:
+        """Corrected logits, shape [N, C]."""
+        return np.asarray(logits * self.scale + self.bias, dtype=np.float64)
+
+    def then(self, other: "Correction") -> "Correction":
+        """This correction followed by another.
+
+        Examples:
+            >>> half = Correction(np.full(2, 0.5), np.zeros(2), {})
+            >>> shift = Correction(np.ones(2), np.array([0.0, 1.0]), {})
+            >>> shift.then(half)(np.array([[2.0, 2.0]]))
+            array([[1. , 1.5]])
+        """
+        return Correction(
+            self.scale * other.scale,
+            self.bias * other.scale + other.bias,
+            self.strengths | other.strengths,
+        )
+
+
+def no_correction(n_classes: int) -> Correction:
+    """Leave logits as they are."""
+    return Correction(np.ones(n_classes), np.zeros(n_classes), {})
+
+
+def logit_adjust(
+    logits: Floats,
+    labels: NDArray[np.integer],
+    value: Value,
+    log_carried: Floats,
+    log_data: Floats,
+) -> Correction:
+    """Take out of the logits what the training's class shares put in.
+
+    corrected[c] = logits[c] - a log q[c] - b log pi[c]
+
+    with the prior q that the model carries and the data's shares pi. a = 1, b = 0 is the textbook's
+    rule; but rare examples that were drawn again and again are over-fitted, not learned, which
+    favours the data's large classes even after balanced draws. So both strengths, 0 to 2, are
+    fitted.
+
+    When: Macro metrics, or a deployment whose class shares differ from the training's.
+    Cost: None: it is folded into the last layer.
+    Risk: Two numbers fitted on few validation examples of rare classes.
+
+    Args:
+        logits: Of the validation rows, shape [N, C].
+        labels: Their label ids, shape [N].
+        value: How good predictions are.
+        log_carried: log q, shape [C].
+        log_data: log pi, shape [C].
+
+    References:
+        Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021 (one strength).
+    """
+
+    def adjusted(a: float, b: float) -> Correction:
+        bias = -a * log_carried - b * log_data
+        strengths = {"strength_carried": float(a), "strength_data": float(b)}
+        return Correction(np.ones(len(bias)), bias - bias.mean(), strengths)
+
+    def value_of(pair: tuple[float, float]) -> float:
+        return value(labels, adjusted(*pair)(logits).argmax(axis=1))
+
+    coarse = np.arange(0, 2.01, 0.5)
+    a, b = _best(value_of, [(x, y) for x in coarse for y in coarse])
+    steps = (-0.25, 0.0, 0.25)
+    near = [(a + x, b + y) for x in steps for y in steps if a + x >= 0 and b + y >= 0]
+    return adjusted(*_best(value_of, near))
+
+
+def tau_norm(
+    logits: Floats,
+    labels: NDArray[np.integer],
+    value: Value,
+    head_norms: Floats,
+    head_bias: Floats,
+) -> Correction:
+    """Divide each class's weights in the last layer by a power of their norm, and drop the bias.
+
+    corrected[c] = (logits[c] - bias[c]) / norm[c]^tau
+
+    When: Rare classes have visibly smaller weights.
+    Cost: None: it is folded into the last layer.
+    Risk: A fine-tuned head has nearly equal norms: then it does nothing but drop the bias.
+
+    Args:
+        logits: Of the validation rows, shape [N, C].
+        labels: Their label ids, shape [N].
+        value: How good predictions are.
+        head_norms: Norm of each class's weights, shape [C].
+        head_bias: Bias of each class, shape [C].
+
+    References:
+        Kang et al., Decoupling, ICLR 2020.
+    """
+
+    def normed(tau: float) -> Correction:
+        scale = head_norms ** (-tau)
+        # A common factor changes no prediction but would change how sure the model is.
+        scale = scale / np.exp(np.log(scale).mean())
+        return Correction(scale, -scale * head_bias, {"tau": tau})
+
+    taus = [(round(0.1 * k, 1),) for k in range(21)]
+    (tau,) = _best(lambda t: value(labels, normed(*t)(logits).argmax(axis=1)), taus)
+    return normed(tau)
+
+
+def thresholds(logits: Floats, labels: NDArray[np.integer], value: Value) -> Correction:
+    """Give each class a threshold of its own, tuned one after the other.
+
+    corrected[c] = logits[c] - log theta[c]: the class of the highest p[c] / theta[c]
+
+    Two or three rounds over the classes; log theta from -3 to 3; the largest class is fixed.
+
+    When: Much validation data of every class.
+    Cost: None: it is folded into the last layer.
+    Risk: One number a class: below about 30 validation examples each it fits noise.
+
+    Args:
+        logits: Of the validation rows, shape [N, C].
+        labels: Their label ids, shape [N].
+        value: How good predictions are.
+
+    References:
+        Per-class thresholds; see Menon et al., ICLR 2021, for the theory.
+    """
+    n_classes = logits.shape[1]
+    bias = np.zeros(n_classes)
+    support = np.bincount(labels, minlength=n_classes)
+    free = [int(c) for c in np.argsort(support) if support[c]][:-1]
+    best = value(labels, logits.argmax(axis=1))
+    for _ in range(3):
+        before = best
+        for c in free:
+            # The best of the other classes settles each row: c wins where its margin exceeds -bias.
+            others = logits + bias
+            others[:, c] = -np.inf
+            rival = others.argmax(axis=1)
+            margin = logits[:, c] - others[np.arange(len(labels)), rival]
+            for candidate in np.arange(-3, 3.01, 0.25):
+                predicted = np.where(margin + candidate > 0, c, rival)
+                found = value(labels, predicted)
+                if found > best + 1e-12:
+                    best, bias[c] = found, candidate
+        if best <= before:
+            break
+    return Correction(np.ones(n_classes), bias, {})
+
+
+def temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
+    """Divide all logits by one number, so that probabilities mean what they say.
+
+    corrected[c] = logits[c] / T, T with the least negative log-likelihood
+
+    When: The probabilities are used, not just the labels. No label changes.
+    Cost: None: it is folded into the last layer.
+    Risk: One number cannot mend classes that are wrongly sure in different ways.
+
+    Args:
+        logits: Of the validation rows, shape [N, C].
+        labels: Their label ids, shape [N].
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    low, high = np.log(0.05), np.log(20.0)
+    # Convex in 1/T, so unimodal in log T: golden section.
+    ratio = (np.sqrt(5) - 1) / 2
+    for _ in range(60):
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        losses = (log_losses(logits / np.exp(x), labels).mean() for x in (left, right))
+        if next(losses) < next(losses):
+            high = right
+        else:
+            low = left
+    number = float(np.exp((low + high) / 2))
+    n_classes = logits.shape[1]
+    return Correction(np.full(n_classes, 1 / number), np.zeros(n_classes), {"temperature": number})
+
+
+CORRECTIONS: dict[str, Callable[..., Correction]] = {
+    "logit-adjust": logit_adjust,
+    "tau-norm": tau_norm,
+    "thresholds": thresholds,
+    "temperature": temperature,
+}
+
+
+def log_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Floats:
+    """Negative log-likelihood of each label, shape [N].
+
+    Examples:
+        >>> log_losses(np.array([[2, 1, 0.1]]) / 2, np.array([0])).round(6)
+        array([0.689777])
+    """
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    of_label = shifted[np.arange(len(labels)), labels]
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - of_label, dtype=np.float64)
+
+
+def _best(value_of: Callable[[Any], float], candidates: Iterable[tuple[float, ...]]) -> Any:
+    """The candidate of the highest value; among equals the one nearest to doing nothing."""
+    ordered = sorted(candidates, key=lambda c: (sum(c), c))
+    values = [value_of(c) for c in ordered]
+    return ordered[int(np.argmax(values))]

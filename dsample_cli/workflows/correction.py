@@ -1,0 +1,282 @@
+"""Choose the correction of a trained model: fitted on validation logits, taken if it helps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsample_cli.core.class_scores import Counts, Floats
+from dsample_cli.core.config import AUTO, TrainConfig
+from dsample_cli.core.corrections import (
+    CORRECTIONS,
+    Correction,
+    log_losses,
+    no_correction,
+    temperature,
+)
+from dsample_cli.core.epochs import epoch_lengths
+from dsample_cli.core.priors import carried_prior, learning_rates, parse_target_prior, target_prior
+from dsample_cli.core.scores import Score
+from dsample_cli.core.selection import SELECTION_METRICS
+from dsample_cli.core.signatures import input_names
+from dsample_cli.errors import ConfigError, RunError
+from dsample_cli.evaluation.cross_fitting import Fit, Gain, cross_fit, measure_gain, metric_value
+from dsample_cli.runs.files import read_json
+from dsample_cli.workflows.double_correction import loss_weights
+
+NONE, UNIFORM = "none", "uniform"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for, and what is known of the model.
+
+    Attributes:
+        method: One of `core.config.CORRECT_NAMES`.
+        target: Class shares that predictions are meant for, shape [C]; None for the validation
+            rows as they are, which for macro metrics means uniform.
+        metric: Key of the summary metric that decides.
+        carried: Prior that the model carries, shape [C].
+        counts: Training examples per class, shape [C].
+        head: Norm and bias of each class in the last layer, for tau-norm.
+    """
+
+    method: str
+    target: Floats | None
+    metric: str
+    carried: Floats
+    counts: Counts
+    head: tuple[Floats, Floats] | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The correction that was taken.
+
+    Attributes:
+        wish: What was asked for.
+        method: What was taken: "none", or names of corrections joined by "+".
+        correction: To apply to the model's logits.
+        gain: What the asked correction is worth on rows that it was not fitted on; None when
+            nothing was tried.
+        prior: Class prior that the corrected model stands for, shape [C].
+        validation: Logits of the validation rows, each corrected without having been fitted on;
+            None without validation.
+    """
+
+    wish: Wish
+    method: str
+    correction: Correction
+    gain: Gain | None
+    prior: Floats
+    validation: Floats | None
+
+    def to_json(self, names: Sequence[str], is_folded: bool) -> dict[str, Any]:
+        """The entry `correction` of run.json."""
+        wish, correction = self.wish, self.correction
+        answer: dict[str, Any] = {
+            "asked": wish.method,
+            "method": self.method,
+            "folded": is_folded and self.method != NONE,
+            "strengths": correction.strengths,
+            "target_prior": None if wish.target is None else _by_label(names, wish.target),
+            "carried_prior": _by_label(names, wish.carried),
+            "scale": _by_label(names, correction.scale),
+            "bias": _by_label(names, correction.bias),
+        }
+        if self.gain is not None:
+            answer["metric"] = wish.metric
+            answer["before"] = self.gain.before
+            answer["cross_fitted"] = self.gain.after
+            answer["standard_error"] = self.gain.error
+        return answer
+
+
+def choose_correction(
+    wish: Wish, logits: NDArray[np.floating] | None, labels: NDArray[np.integer] | None
+) -> Choice:
+    """Fit the asked correction; under `auto` take it only when its cross-fitted gain is no luck.
+
+    Args:
+        wish: What was asked for.
+        logits: Of the validation rows, uncorrected, shape [N, C]; None without validation data.
+        labels: Their label ids, shape [N].
+
+    Raises:
+        ConfigError: If a correction is asked for that cannot be fitted.
+    """
+    nothing = no_correction(len(wish.counts))
+    if logits is None or labels is None:
+        if wish.method not in (AUTO, NONE):
+            raise ConfigError(
+                f"--correct {wish.method} is fitted on validation data, and there is none.",
+                "Give some with --val FILE or --val-size 0.2, or use --correct none.",
+            )
+        return Choice(wish, NONE, nothing, None, wish.carried, None)
+    raw = np.asarray(logits, dtype=np.float64)
+    if wish.method == NONE:
+        return Choice(wish, NONE, nothing, None, wish.carried, raw)
+    name = "logit-adjust" if wish.method == AUTO else wish.method
+    weights = _row_weights(wish, labels)
+    fit = _fit(name, wish, weights)
+    held_out = cross_fit(fit, raw, labels)
+    gain = measure_gain(raw, held_out, labels, wish.metric, weights)
+    if wish.method != AUTO:
+        prior = _served(wish) if name == "logit-adjust" else wish.carried
+        return Choice(wish, name, fit(raw, labels), gain, prior, held_out)
+    method, correction, prior, kept = [], nothing, wish.carried, raw
+    if gain.is_beyond_noise:
+        method, correction = [name], fit(raw, labels)
+        prior, kept = _served(wish), held_out
+    calibrated = cross_fit(temperature, kept, labels)
+    if _is_better_calibrated(kept, calibrated, labels):
+        method.append("temperature")
+        correction = correction.then(temperature(correction(raw), labels))
+        kept = calibrated
+    return Choice(wish, "+".join(method) or NONE, correction, gain, prior, kept)
+
+
+def make_wish(
+    config: TrainConfig,
+    names: Sequence[str],
+    counts: Counts,
+    score: Score,
+    records: Sequence[dict[str, Any]],
+    best_epoch: int,
+    head: tuple[Floats, Floats] | None,
+) -> Wish:
+    """What a run's config asks for, with the prior that its epochs and its loss left in the model.
+
+    Weights in the loss count as draws: balanced softmax, which takes out what was drawn, leaves a
+    uniform prior.
+    """
+    lengths = epoch_lengths(counts, score, config.make_schedule(), config.planned_epochs)
+    rates = learning_rates(lengths, config.lr_schedule, config.lr_warmup)[: best_epoch + 1]
+    shares = np.array(
+        [[record["expected"][name] for name in names] for record in records[: best_epoch + 1]]
+    )
+    drawn = carried_prior(shares, rates)
+    carried = drawn * loss_weights(config, counts, drawn)
+    return Wish(
+        config.correct,
+        read_target_prior(config.target_prior, names, counts),
+        _metric(config.select_on),
+        carried / carried.sum(),
+        counts,
+        head,
+    )
+
+
+def read_target_prior(text: str, names: Sequence[str], counts: Counts) -> Floats | None:
+    """Class shares that a user typed or named a file of; None for uniform, the default.
+
+    Raises:
+        ConfigError: If they are no distribution over the labels.
+    """
+    if text == UNIFORM:
+        return None
+    if text.endswith(".json"):
+        content = read_json_shares(text)
+        return target_prior(content, names)
+    return parse_target_prior(text, names, counts)
+
+
+def read_json_shares(path: str) -> dict[str, float]:
+    """A JSON object of label -> share.
+
+    Raises:
+        ConfigError: If the file holds something else.
+    """
+    try:
+        content = read_json(Path(path))
+    except RunError as error:
+        raise ConfigError(error.message, "Check the path of --target-prior.") from None
+    is_shares = isinstance(content, dict) and all(
+        isinstance(v, int | float) for v in content.values()
+    )
+    if not is_shares:
+        raise ConfigError(
+            f"{path} holds no class shares.", 'Write a JSON object: {"spam": 0.1, "ham": 0.9}'
+        )
+    return {str(label): float(share) for label, share in content.items()}
+
+
+def prior_shift(manifest: dict[str, Any], text: str | None) -> tuple[Floats, Floats] | None:
+    """The prior that a run's model stands for and the one that a user asks for; None for its own.
+
+    Raises:
+        RunError: If the run does not say which prior its model has.
+        ConfigError: If the text is no distribution over its labels.
+    """
+    if text is None:
+        return None
+    names, counts = manifest["labels"], np.array(manifest["train_counts"])
+    if "prior" not in manifest:
+        raise RunError(
+            f"Run {manifest['run']} does not say which class prior its model carries.",
+            f"Make a run that does with: dsample correct --run {manifest['run']}",
+        )
+    asked = read_target_prior(text, names, counts)
+    uniform = np.full(len(names), 1 / len(names))
+    own = np.array([manifest["prior"][name] for name in names])
+    return own, uniform if asked is None else asked
+
+
+def _fit(name: str, wish: Wish, row_weights: NDArray | None) -> Fit:
+    """The correction called `name` as a function of logits and labels."""
+    n_classes = len(wish.counts)
+    inputs: dict[str, Any] = {
+        "value": metric_value(wish.metric, n_classes, row_weights),
+        "log_carried": np.log(wish.carried),
+        "log_data": np.log(wish.counts / wish.counts.sum()),
+    }
+    if "head_norms" in input_names(CORRECTIONS[name]):
+        if wish.head is None:
+            raise ConfigError(
+                f"--correct {name} needs a model whose last layer is linear.",
+                "Use --correct logit-adjust.",
+            )
+        inputs["head_norms"], inputs["head_bias"] = wish.head
+    needed = [n for n in input_names(CORRECTIONS[name]) if n not in ("logits", "labels")]
+    shift = np.zeros(n_classes)
+    if wish.target is not None and name == "logit-adjust":
+        shift = np.log(wish.target) - np.log(wish.target).mean()
+    to_target = Correction(np.ones(n_classes), shift, {})
+
+    def fit(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
+        # The strengths are fitted on what will be served: the target's share is added first.
+        fitted = CORRECTIONS[name](to_target(logits), labels, *(inputs[n] for n in needed))
+        return to_target.then(fitted)
+
+    return fit
+
+
+def _row_weights(wish: Wish, labels: NDArray[np.integer]) -> NDArray | None:
+    """Weights of each class's validation rows that make them stand for the target's shares."""
+    if wish.target is None:
+        return None
+    support = np.bincount(labels, minlength=len(wish.counts))
+    return np.where(support > 0, wish.target / np.maximum(support, 1) * len(labels), 0.0)
+
+
+def _served(wish: Wish) -> Floats:
+    return np.full(len(wish.counts), 1 / len(wish.counts)) if wish.target is None else wish.target
+
+
+def _is_better_calibrated(raw: Floats, calibrated: Floats, labels: NDArray[np.integer]) -> bool:
+    """Whether the log-loss falls by more than luck would have it."""
+    gains = log_losses(raw, labels) - log_losses(calibrated, labels)
+    return bool(gains.mean() > 1.28 * gains.std() / np.sqrt(max(1, len(labels))))
+
+
+def _metric(select_on: str) -> str:
+    """The summary metric that --select-on watches; macro-F1 when it watches the loss."""
+    key = SELECTION_METRICS[select_on][0]
+    return "macro_f1" if key == "loss" else key
+
+
+def _by_label(names: Sequence[str], values: Floats) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
