@@ -100,7 +100,8 @@ def logit_adjust(
     coarse = np.arange(0, 2.01, 0.5)
     a, b = _best(value_of, [(x, y) for x in coarse for y in coarse])
     steps = (-0.25, 0.0, 0.25)
-    near = [(a + x, b + y) for x in steps for y in steps if a + x >= 0 and b + y >= 0]
+    around = [(a + x, b + y) for x in steps for y in steps]
+    near = [pair for pair in around if min(pair) >= 0 and max(pair) <= 2]
     return adjusted(*_best(value_of, near))
 
 
@@ -174,8 +175,10 @@ def thresholds(logits: Floats, labels: NDArray[np.integer], value: Value) -> Cor
             rival = others.argmax(axis=1)
             margin = logits[:, c] - others[np.arange(len(labels)), rival]
             for candidate in np.arange(-3, 3.01, 0.25):
-                predicted = np.where(margin + candidate > 0, c, rival)
-                found = value(labels, predicted)
+                lead = margin + candidate
+                # Logits in bf16 are often equal; then argmax takes the first.
+                wins = (lead > 0) | ((lead == 0) & (c < rival))
+                found = value(labels, np.where(wins, c, rival))
                 if found > best + 1e-12:
                     best, bias[c] = found, candidate
         if best <= before:

@@ -218,6 +218,7 @@ def _print_sampling(console: Console, result: Any) -> None:
     console.print(_share_table(result))
     console.print(Text("\nAn epoch that follows the score alone", style="bold"))
     console.print(_score_table(result))
+    _warn_of_repetition(console, result)
     settled = [
         f"{name} of {s.name} {n:.4g}" for s in result.scores for name, n in s.settled.items()
     ]
@@ -260,6 +261,19 @@ def _score_table(result: Any) -> Table:
         found = score.repetition
         add(score.name, share, score.length, found.times, found.is_too_much)
     return table
+
+
+def _warn_of_repetition(console: Console, result: Any) -> None:
+    too_much = [s for s in result.scores if s.repetition.is_too_much]
+    if too_much:
+        labels = dict.fromkeys(result.profile.names[s.repetition.class_id] for s in too_much)
+        shown = ", ".join(f"'{clean(label)}'" for label in list(labels)[:3])
+        text = Text.assemble(
+            ("Warning: ", "bold yellow"),
+            f"{', '.join(s.name for s in too_much)} would repeat an example of {shown} more than "
+            "30 times in an epoch, which invites memorising.",
+        )
+        console.print(text)
 
 
 def _few_table(result: Any) -> Table:
