@@ -13,7 +13,10 @@ def find_head(model: Any) -> torch.nn.Linear | None:
     """The linear layer that gives the logits; None where there is no such layer."""
     linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
     fitting = [m for m in linear if m.out_features == model.config.num_labels]
-    return fitting[-1] if fitting else None
+    # A layer of the encoder may have as many outputs as there are classes, and come last.
+    encoder = set() if model.base_model is model else set(model.base_model.modules())
+    found = [m for m in fitting if m not in encoder] or fitting
+    return found[-1] if found else None
 
 
 def head_parameters(model: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

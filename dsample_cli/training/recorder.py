@@ -154,6 +154,10 @@ class EpochRecorder(TrainerCallback, ExportableState):
         if self.was_stopped or (every and state.global_step % every == 0):
             self._save(args, state, control)
 
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Saving is no training time."""
+        self._clock = time.perf_counter()
+
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Validate, record, judge, keep the best weights, decide to go on."""
         if self.was_stopped:
@@ -211,12 +215,13 @@ class EpochRecorder(TrainerCallback, ExportableState):
 
     def _save(self, args: Any, state: Any, control: Any) -> None:
         """Have the Trainer write a checkpoint; store beside it what the Trainer does not know."""
+        self._seconds += time.perf_counter() - self._clock
         self._saved = Midway(
             len(self.records),
             self._steps,
             distributed.gather(self.objective.sum),
             distributed.gather(self.objective.examples),
-            self._seconds + time.perf_counter() - self._clock,
+            self._seconds,
         )
         # Before the Trainer's own files, the last of which makes the checkpoint complete.
         self.memory.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
