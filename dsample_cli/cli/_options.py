@@ -167,3 +167,9 @@ UnknownLabelsOption = Annotated[
 ]
 
 DEFAULT_WORKSPACE = Path("dsample_workspace")
+
+
+def with_absolute_path(target_prior: str) -> str:
+    """A target prior as a run's config stores it: a file is found from any folder."""
+    is_file = target_prior.endswith(".json")
+    return str(Path(target_prior).absolute()) if is_file else target_prior

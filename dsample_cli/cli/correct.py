@@ -14,6 +14,7 @@ from dsample_cli.cli._options import (
     QuietOption,
     RunOption,
     WorkspaceOption,
+    with_absolute_path,
 )
 from dsample_cli.cli._output import Output
 
@@ -62,8 +63,9 @@ def correct(
 
     output = Output(json, quiet)
     folder = Workspace(Path(workspace))
+    shares = with_absolute_path(target_prior)
     with output.listening() as listener:
         result = run_correction(
-            folder.find_run(run), folder, listener, method, target_prior, device, precision
+            folder.find_run(run), folder, listener, method, shares, device, precision
         )
     output.result(result.to_json, lambda console: print_training(console, result))

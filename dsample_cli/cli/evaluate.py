@@ -83,6 +83,11 @@ def evaluate(
             raise ConfigError(
                 "Give either DATA or --predictions, not both.", "Leave one of them out."
             )
+        if target_prior is not None:
+            raise ConfigError(
+                "--target-prior needs the probabilities of a run, which --predictions has not.",
+                "Leave one of them out.",
+            )
         result = workflow.evaluate_file(
             predictions, label_column or "label", prediction_column, groups, intervals
         )

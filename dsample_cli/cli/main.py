@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from dsample_cli import __version__
-from dsample_cli.cli import analyze, correct, evaluate, methods, predict, runs, schedule, train
+from dsample_cli.cli import (
+    analyze,
+    correct,
+    evaluate,
+    methods,
+    predict,
+    refit,
+    runs,
+    schedule,
+    train,
+)
 from dsample_cli.cli._options import COMMAND_SETTINGS
 from dsample_cli.cli._output import INTERRUPTED, print_error
 from dsample_cli.errors import DsampleError
@@ -19,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={k: v for k, v in COMMAND_SETTINGS.items() if k != "auto_envvar_prefix"},
 )
-for command in (analyze, methods, schedule, train, evaluate, predict, correct):
+for command in (analyze, methods, schedule, train, evaluate, predict, correct, refit):
     name = command.__name__.rsplit(".", 1)[-1]
     app.command(name, context_settings=COMMAND_SETTINGS)(getattr(command, name))
 app.add_typer(runs.app, name="runs")

@@ -20,6 +20,7 @@ from dsample_cli.cli._options import (
     TextColumnOption,
     UnknownLabelsOption,
     WorkspaceOption,
+    with_absolute_path,
 )
 from dsample_cli.cli._output import INTERRUPTED, Output, is_main_process
 from dsample_cli.cli._run_options import (
@@ -324,7 +325,7 @@ def _with_absolute_paths(config: "TrainConfig") -> "TrainConfig":
         for name in ("data", "val", "test")
         if getattr(config, name) is not None
     }
-    return replace(config, **files)
+    return replace(config, **files, target_prior=with_absolute_path(config.target_prior))
 
 
 def _refuse_options_beside_resume(ctx: typer.Context) -> None:

@@ -186,7 +186,11 @@ def thresholds(logits: Floats, labels: NDArray[np.integer], value: Value) -> Cor
     return Correction(np.ones(n_classes), bias, {})
 
 
-def temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
+def temperature(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    row_weights: NDArray[np.floating] | None = None,
+) -> Correction:
     """Divide all logits by one number, so that probabilities mean what they say.
 
     corrected[c] = logits[c] / T, T with the least negative log-likelihood
@@ -198,17 +202,23 @@ def temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Co
     Args:
         logits: Of the validation rows, shape [N, C].
         labels: Their label ids, shape [N].
+        row_weights: Weight of each class's rows, shape [C], to stand for other class shares.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
+    weights = None if row_weights is None else row_weights[labels]
+
+    def loss(log_temperature: float) -> float:
+        losses = log_losses(logits / np.exp(log_temperature), labels)
+        return float(np.average(losses, weights=weights))
+
     low, high = np.log(0.05), np.log(20.0)
     # Convex in 1/T, so unimodal in log T: golden section.
     ratio = (np.sqrt(5) - 1) / 2
     for _ in range(60):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
-        losses = (log_losses(logits / np.exp(x), labels).mean() for x in (left, right))
-        if next(losses) < next(losses):
+        if loss(left) < loss(right):
             high = right
         else:
             low = left

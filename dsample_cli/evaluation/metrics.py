@@ -158,7 +158,8 @@ def metrics_from_totals(
         "weighted_f1": _divide((true_rows * f1).sum(axis=-1), rows),
         "balanced_accuracy": _divide(recall.sum(axis=-1), n_supported),
         "g_mean": _geometric_mean(recall, has_support),
-        "mcc": _divide(covariance, np.sqrt(predicted_spread * true_spread)),
+        # Of weighted rows a spread of 0 may come out a little below it.
+        "mcc": _divide(covariance, np.sqrt(np.maximum(predicted_spread * true_spread, 0))),
     }
 
 

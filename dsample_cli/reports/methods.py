@@ -1,4 +1,4 @@
-"""Scores, schedules and losses as terminal text: a list of all, and a page of one."""
+"""Methods as terminal text: a list of all, and a page of one."""
 
 import re
 from collections.abc import Sequence
@@ -25,6 +25,15 @@ _FAMILIES = {
         "--schedule NAME; in a row: warmup:2+cyclic:3, with lengths: cyclic:3@6+always",
     ),
     "loss": ("Losses", "--loss NAME"),
+    "correction": (
+        "Corrections",
+        "train --correct NAME or correct --method NAME: of the logits, after training",
+    ),
+    "head": ("Heads", "refit --head NAME: on the features of a trained run"),
+    "feature resampling": (
+        "Feature resampling",
+        "refit --resample NAME: of those features, before the head is refitted",
+    ),
 }
 
 
@@ -48,12 +57,20 @@ def print_methods(console: Console, methods: Sequence[Any]) -> None:
     )
 
 
+def print_pages(console: Console, methods: Sequence[Any]) -> None:
+    """Draw each `Method` with all that is known of it."""
+    for number, method in enumerate(methods):
+        if number:
+            console.print()
+        print_method(console, method)
+
+
 def print_method(console: Console, method: Any) -> None:
     """Draw one `Method` with all that is known of it."""
     console.print(
         Text.assemble(
             (method.name, "bold cyan"),
-            (f"  {method.family} (--{method.kind}){', the default' * method.is_default}", "dim"),
+            (f"  {method.family} ({method.flag}){', the default' * method.is_default}", "dim"),
         )
     )
     console.print(Text(method.summary))

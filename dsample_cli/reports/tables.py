@@ -75,15 +75,30 @@ def print_training(console: Console, result: Any) -> None:
     """Draw a `TrainResult`."""
     if result.status != "completed":
         return
-    heading = Text.assemble("\nRun ", (result.run.id, "bold"))
-    heading.append(f"  best epoch {result.best_epoch} of {result.epochs} (from 0)")
-    console.print(heading)
+    _print_outcome(console, result, f"best epoch {result.best_epoch} of {result.epochs} (from 0)")
+
+
+def print_refit(console: Console, result: Any) -> None:
+    """Draw a `RefitResult`."""
+    entry = result.refit
+    trained = f"best epoch {entry['best_epoch']} of {entry['epochs']} (from 0), "
+    of_head = trained * (entry["best_epoch"] is not None) + f"{entry['seconds']['head']:.1f} s"
+    features = f"features {entry['seconds']['features']:.1f} s"
+    beside = "The head is in head.safetensors beside the model, whose own is unchanged."
+    note = beside if entry["kept_beside"] else None
+    _print_outcome(console, result, f"head: {of_head}; {features}", note)
+
+
+def _print_outcome(console: Console, result: Any, how: str, note: str | None = None) -> None:
+    console.print(Text.assemble("\nRun ", (result.run.id, "bold"), f"  {how}"))
     table = _table("split", "macro-F1", "balanced accuracy", "accuracy", "few recall")
     for split, figures in result.metrics.items():
         keys = ("macro_f1", "balanced_accuracy", "accuracy", "few_recall")
         table.add_row(split, *(_figure(figures[key]) for key in keys))
     if result.metrics:
         console.print(table)
+    if note:
+        console.print(Text(note))
     console.print(Text(f"Stored in {result.run.path}"))
     console.print(Text("Next: dsample evaluate    dsample predict INPUT -o out.jsonl", style="dim"))
 
@@ -141,6 +156,8 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
         "data": details.get("data", {}).get("train", {}).get("path"),
         "classes": len(details.get("labels", [])),
         "device": " ".join(str(v) for v in details.get("device", {}).values()),
+        "made of": details.get("parent"),
+        "head": " after ".join(filter(None, (details.get("head"), details.get("resample")))),
         "error": details.get("error"),
         "stored in": details["path"],
     }

@@ -74,6 +74,9 @@ class Run:
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 
+    def features_file(self, split: str) -> Path:
+        return self.path / f"features-{split}.npz"
+
     def predictions_file(self, split: str) -> Path:
         return self.path / f"predictions-{split}.jsonl"
 
@@ -109,9 +112,15 @@ class Run:
         write_json(self.manifest_file, manifest)
         return manifest
 
-    def write_config(self, options: dict[str, Any]) -> None:
-        """Write config.toml, which `dsample train --config` takes to repeat the run."""
-        head = "# Repeat this run with: dsample train --config config.toml\n"
+    def write_config(self, options: dict[str, Any], how: str | None = None) -> None:
+        """Write config.toml, which `dsample train --config` takes to repeat the run.
+
+        Args:
+            options: Of the training.
+            how: What else repeats the run.
+        """
+        further = f", then: {how}" if how else ""
+        head = f"# Repeat this run with: dsample train --config config.toml{further}\n"
         write_text(self.config_file, head + tomli_w.dumps(options))
 
     def write_split(self, rows: dict[str, list[int]]) -> None:
@@ -164,7 +173,7 @@ class FollowedRun(Run):
     def update_manifest(self, **changes: Any) -> dict[str, Any]:
         return {}
 
-    def write_config(self, options: dict[str, Any]) -> None: ...
+    def write_config(self, options: dict[str, Any], how: str | None = None) -> None: ...
 
     def write_split(self, rows: dict[str, list[int]]) -> None: ...
 

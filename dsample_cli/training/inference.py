@@ -35,15 +35,41 @@ def predict_logits(
         Logits in input order, shape [N, C], fp32.
     """
     logits = np.empty((len(collator.tokens), n_classes), dtype=np.float32)
+
+    def keep(rows: NDArray[np.integer], of_batch: torch.Tensor) -> None:
+        logits[rows] = to_numpy(of_batch)
+        on_rows(len(rows))
+
+    forward_all(model, collator, device, keep)
+    return logits
+
+
+def forward_all(
+    model: Any,
+    collator: Collator,
+    device: Device,
+    on_batch: Callable[[NDArray[np.integer], torch.Tensor], None],
+) -> None:
+    """Forward all rows of the collator without gradients, in length-sorted batches.
+
+    Args:
+        model: The classifier, already on the device.
+        collator: Rows to forward.
+        device: Where the model is, and its precision.
+        on_batch: Called with the rows of each batch and their logits.
+    """
     was_training = model.training
     model.eval()
     with torch.inference_mode(), device.autocast():
         for rows in token_batches(collator.tokens.lengths):
             batch = {k: v.to(device.type) for k, v in collator(rows).items() if k != "labels"}
-            logits[rows] = model(**batch).logits.float().cpu().numpy()
-            on_rows(len(rows))
+            on_batch(rows, model(**batch).logits)
     model.train(was_training)
-    return logits
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
+    """The values of a tensor of any type on any device."""
+    return tensor.detach().float().cpu().numpy()
 
 
 def token_batches(

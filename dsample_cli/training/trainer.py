@@ -19,6 +19,13 @@ from dsample_cli.training.losses import Objective
 from dsample_cli.training.sampler import EpochSampler
 from dsample_cli.training.tokenization import Collator
 
+# transformers' own "constant" would leave the warm-up out.
+_LR_SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant_with_warmup",
+}
+
 
 class RowNumbers(torch.utils.data.Dataset[int]):
     """A dataset whose items are their own row numbers; the collator looks the rows up."""
@@ -101,7 +108,7 @@ def make_trainer(
         output_dir=str(checkpoints_dir),
         num_train_epochs=config.planned_epochs,
         per_device_train_batch_size=config.batch_size,
-        lr_scheduler_type=config.lr_schedule,
+        lr_scheduler_type=_LR_SCHEDULES[config.lr_schedule],
         warmup_steps=config.lr_warmup,
         max_grad_norm=config.grad_clip,
         seed=config.seed,

@@ -13,6 +13,7 @@ from dsample_cli.core.config import AUTO, TrainConfig
 from dsample_cli.core.corrections import (
     CORRECTIONS,
     Correction,
+    Value,
     log_losses,
     no_correction,
     temperature,
@@ -110,11 +111,7 @@ def choose_correction(
     """
     nothing = no_correction(len(wish.counts))
     if logits is None or labels is None:
-        if wish.method not in (AUTO, NONE):
-            raise ConfigError(
-                f"--correct {wish.method} is fitted on validation data, and there is none.",
-                "Give some with --val FILE or --val-size 0.2, or use --correct none.",
-            )
+        require_validation(wish.method, False)
         return Choice(wish, NONE, nothing, None, wish.carried, None)
     raw = np.asarray(logits, dtype=np.float64)
     if wish.method == NONE:
@@ -128,15 +125,34 @@ def choose_correction(
         prior = _served(wish) if name == "logit-adjust" else wish.carried
         return Choice(wish, name, fit(raw, labels), gain, prior, held_out)
     method, correction, prior, kept = [], nothing, wish.carried, raw
+    served_weights = None
     if gain.is_beyond_noise:
         method, correction = [name], fit(raw, labels)
         prior, kept = _served(wish), held_out
-    calibrated = cross_fit(temperature, kept, labels)
-    if _is_better_calibrated(kept, calibrated, labels):
+        served_weights = weights
+
+    def calibrate(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
+        return temperature(logits, labels, served_weights)
+
+    calibrated = cross_fit(calibrate, kept, labels)
+    if _is_better_calibrated(kept, calibrated, labels, served_weights):
         method.append("temperature")
-        correction = correction.then(temperature(correction(raw), labels))
+        correction = correction.then(calibrate(correction(raw), labels))
         kept = calibrated
     return Choice(wish, "+".join(method) or NONE, correction, gain, prior, kept)
+
+
+def require_validation(method: str, has_validation: bool) -> None:
+    """Check that a correction can be fitted.
+
+    Raises:
+        ConfigError: If it is asked for without validation data.
+    """
+    if not has_validation and method not in (AUTO, NONE):
+        raise ConfigError(
+            f"--correct {method} is fitted on validation data, and there is none.",
+            "Give some with --val FILE or --val-size 0.2, or use --correct none.",
+        )
 
 
 def make_wish(
@@ -168,6 +184,17 @@ def make_wish(
         counts,
         head,
     )
+
+
+def read_carried_prior(manifest: dict[str, Any]) -> Floats:
+    """The prior that a run's uncorrected model carries, as the run recorded it, shape [C]."""
+    recorded = manifest["correction"]["carried_prior"]
+    return np.array([recorded[name] for name in manifest["labels"]])
+
+
+def wished_value(wish: Wish, labels: NDArray[np.integer]) -> Value:
+    """How good predictions of the validation rows with these labels are, by what is wished for."""
+    return metric_value(wish.metric, len(wish.counts), _row_weights(wish, labels))
 
 
 def read_target_prior(text: str, names: Sequence[str], counts: Counts) -> Floats | None:
@@ -266,10 +293,15 @@ def _served(wish: Wish) -> Floats:
     return np.full(len(wish.counts), 1 / len(wish.counts)) if wish.target is None else wish.target
 
 
-def _is_better_calibrated(raw: Floats, calibrated: Floats, labels: NDArray[np.integer]) -> bool:
+def _is_better_calibrated(
+    raw: Floats, calibrated: Floats, labels: NDArray[np.integer], row_weights: NDArray | None
+) -> bool:
     """Whether the log-loss falls by more than luck would have it."""
     gains = log_losses(raw, labels) - log_losses(calibrated, labels)
-    return bool(gains.mean() > 1.28 * gains.std() / np.sqrt(max(1, len(labels))))
+    weights = np.ones(len(labels)) if row_weights is None else row_weights[labels]
+    mean = np.average(gains, weights=weights)
+    error = np.sqrt((weights**2 * (gains - mean) ** 2).sum()) / weights.sum()
+    return bool(mean > 1.28 * error)
 
 
 def _metric(select_on: str) -> str:

@@ -34,6 +34,8 @@ def finish_run(
     records: Sequence[Mapping[str, Any]],
     best_epoch: int,
     listener: Listener,
+    logits: Mapping[str, NDArray[np.floating]] | None = None,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """Correct the model as asked and write everything that a completed run holds.
 
@@ -49,11 +51,15 @@ def finish_run(
         records: Lines of epochs.jsonl.
         best_epoch: Whose weights the model has.
         listener: Hears what was corrected and what is wrong.
+        logits: Of the held-out splits, uncorrected, where they are known already.
+        command: What repeats the run; to train by its config when None.
 
     Returns:
         Entries of run.json: `correction`, `prior` and, for each held-out split, `metrics`.
     """
-    logits = {name: model.logits(data.parts[name].texts) for name in HELD_OUT if name in data.parts}
+    if logits is None:
+        held_out = [name for name in HELD_OUT if name in data.parts]
+        logits = {name: model.logits(data.parts[name].texts) for name in held_out}
     validation = data.parts.get("validation")
     choice = choose_correction(
         wish, logits.get("validation"), None if validation is None else validation.codes
@@ -74,7 +80,9 @@ def finish_run(
     if evaluations:
         last = list(evaluations.values())[-1]
         write_confusion_png(run.confusion_file, last.confusion, last.labels)
-        write_run_report(run.report_file, _report(run, config, evaluations, records, best_epoch))
+        command = command or f"dsample train --config {shlex.quote(str(run.config_file))}"
+        report = _report(run, config, evaluations, records, best_epoch, command)
+        write_run_report(run.report_file, report)
     if not config.keep_checkpoints:
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
     return {
@@ -88,8 +96,8 @@ def fold_correction(run: Run, model: TrainedModel, correction: Correction) -> bo
     """Put a correction into the model's last layer; False where it has to stand beside it."""
     from dsample_cli.training.heads import can_fold, fold, save_beside
 
-    if not can_fold(model.network):
-        save_beside(run.head_file, correction.scale, correction.bias)
+    if model.head is not None or not can_fold(model.network):
+        save_beside(run.head_file, correction.scale, correction.bias, model.head)
         return False
     fold(model.network, correction.scale, correction.bias)
     return True
@@ -187,13 +195,14 @@ def _report(
     evaluations: Mapping[str, Evaluation],
     records: Sequence[Mapping[str, Any]],
     best_epoch: int,
+    command: str,
 ) -> RunReport:
     split, evaluation = list(evaluations.items())[-1]
     options = config.to_options()
     shown = ("data", "val", "test", "model", "schedule", "score")
     return RunReport(
         run=run.id,
-        command=f"dsample train --config {shlex.quote(str(run.config_file))}",
+        command=command,
         created=str(run.read_manifest()["created"])[:16].replace("T", " ") + " UTC",
         model=config.model,
         schedule=config.schedule,

@@ -26,7 +26,7 @@ from dsample_cli.runs.run import (
     Run,
 )
 from dsample_cli.runs.workspace import Workspace
-from dsample_cli.workflows.correction import make_wish, read_target_prior
+from dsample_cli.workflows.correction import make_wish, read_target_prior, require_validation
 from dsample_cli.workflows.datasets import Datasets, load_datasets
 from dsample_cli.workflows.double_correction import tell_double_correction
 from dsample_cli.workflows.finish import finish_run
@@ -106,6 +106,11 @@ def resume(run: Run, listener: Listener) -> TrainResult:
             f"Run {run.id} is completed.",
             f"Repeat it with: dsample train --config {run.config_file}",
         )
+    if parent := manifest.get("parent"):
+        raise RunError(
+            f"Run {run.id} was made of run {parent} and trains nothing that could go on.",
+            f"Make it again, and remove this one: dsample runs remove {run.id}",
+        )
     config = TrainConfig.from_options(manifest["config"])
     run = _shared(lambda: run, config)
     with run.locked():
@@ -160,7 +165,9 @@ def _train(
 
     part = data.parts["train"]
     counts = count_classes(part.codes, len(data.label_names))
-    read_target_prior(config.target_prior, data.label_names, counts)  # or tell before training
+    # Told before training, not after.
+    read_target_prior(config.target_prior, data.label_names, counts)
+    require_validation(config.correct, "validation" in data.parts)
     resolved = resolve_config_score(config, counts)
     config = settle(config, resolved)
     device = choose_device(config.device, config.precision)

@@ -17,6 +17,8 @@ COMMANDS = [
     ["train"],
     ["evaluate"],
     ["predict"],
+    ["correct"],
+    ["refit"],
     ["runs", "list"],
     ["runs", "show"],
     ["runs", "remove"],
@@ -61,7 +63,10 @@ def test_help_has_examples_of_the_command(dsample, command, flag):
 
 def test_help_names_every_command(dsample):
     text = dsample("--help").out
-    names = ("analyze", "methods", "schedule", "train", "evaluate", "predict", "runs")
+    names = (
+        *("analyze", "methods", "schedule", "train", "evaluate", "predict"),
+        *("correct", "refit", "runs"),
+    )
     assert all(f"  {name} " in text for name in names)
 
 
@@ -89,7 +94,7 @@ def test_previewing_a_schedule_loads_torch_never_and_matplotlib_for_a_picture(ti
     assert "matplotlib" in loaded_after("schedule", tickets, "--plot", "s.png", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("args", [[], ["cyclic"], ["ce"], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize("args", [[], ["cyclic"], ["ce"], ["crt"], ["--json"]], ids=" ".join)
 def test_methods_load_neither_data_nor_torch(args, tmp_path):
     loaded = loaded_after("methods", *args, cwd=tmp_path)
     assert set(loaded) <= {"numpy", "rich"}

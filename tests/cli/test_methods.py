@@ -10,8 +10,9 @@ from dsample_cli.cli.main import app
 from dsample_cli.errors import RunError
 from dsample_cli.workflows.methods import methods
 
-TRAIN = typer.main.get_command(app).commands["train"]
+COMMANDS = typer.main.get_command(app).commands
 ALL = methods().methods
+KINDS = ("score", "schedule", "loss", "correction", "head", "resampling")
 
 
 def test_the_json_has_the_keys_of_the_contract(dsample):
@@ -22,7 +23,7 @@ def test_the_json_has_the_keys_of_the_contract(dsample):
         assert list(entry) == [
             *("name", "kind", "summary", "formula", "when", "cost", "risk", "options", "source")
         ]
-        assert entry["kind"] in ("score", "schedule", "loss")
+        assert entry["kind"] in KINDS
         assert all(list(option) == ["flag", "default", "help"] for option in entry["options"])
 
 
@@ -32,9 +33,11 @@ def test_one_name_gives_one_method(dsample):
     assert entry["options"][0]["flag"] == "--warmup-epochs"
 
 
-def test_every_flag_is_an_option_of_train_with_the_default_that_is_told():
-    options = {option: p for p in TRAIN.params for option in p.opts}
+def test_every_flag_is_an_option_of_the_command_with_the_default_that_is_told():
     for method in ALL:
+        command = COMMANDS["refit" if method.kind in ("head", "resampling") else "train"]
+        options = {option: p for p in command.params for option in p.opts}
+        assert method.flag in options
         for option in method.options:
             default = options[option.flag].default
             assert default is None or str(default) == str(option.default)
@@ -47,13 +50,16 @@ def test_the_list_shows_every_name_and_summary(dsample):
     for method in ALL:
         assert re.search(rf"^ +{method.name}( \(default\))?  +\S", done.out, re.MULTILINE)
         assert method.summary in text
-    for heading in ("Class scores", "Resampling", "Example scores", "Schedules", "Losses"):
+    for heading in (
+        *("Class scores", "Resampling", "Example scores", "Schedules", "Losses"),
+        *("Corrections", "Heads", "Feature resampling"),
+    ):
         assert f"\n{heading}\n" in f"\n{done.out}"
-    assert done.out.count("(default)") == 3
+    assert done.out.count("(default)") == 4
     assert max(map(len, done.out.splitlines())) <= 110
 
 
-@pytest.mark.parametrize("method", ALL, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", ALL, ids=lambda method: f"{method.kind}-{method.name}")
 def test_a_page_holds_all_that_is_known(dsample, method):
     done = dsample("methods", method.name)
     text = " ".join(done.out.split())
@@ -72,9 +78,16 @@ def test_every_example_can_be_typed(dsample, monkeypatch, example):
     def refuse(config, *rest):
         raise RunError(f"Read {config.data}.", "This is a test.")
 
+    def refuse_run(run, *rest):
+        raise RunError(f"Read {run}.", "This is a test.")
+
     monkeypatch.setattr("dsample_cli.workflows.train.train", refuse)
     monkeypatch.setattr("dsample_cli.workflows.schedule.preview_schedule", refuse)
-    assert "data.csv" in dsample(*shlex.split(example)[1:]).err
+    monkeypatch.setattr("dsample_cli.runs.workspace.Workspace.find_run", lambda self, name: name)
+    monkeypatch.setattr("dsample_cli.workflows.refit.refit", refuse_run)
+    monkeypatch.setattr("dsample_cli.workflows.correct.correct", refuse_run)
+    told = dsample(*shlex.split(example)[1:]).err
+    assert any(words in told for words in ("data.csv.", "Read latest.", "Read RUN."))
 
 
 def test_an_unknown_name_is_refused(fails):

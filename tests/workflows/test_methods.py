@@ -4,21 +4,29 @@ import pytest
 
 from dsample_cli.core.class_scores import CLASS_SCORES
 from dsample_cli.core.config import LOSS_NAMES, TrainConfig
+from dsample_cli.core.corrections import CORRECTIONS
 from dsample_cli.core.docstrings import parse_docstring
 from dsample_cli.core.example_scores import EXAMPLE_SCORES
+from dsample_cli.core.refitting import HEAD_NAMES, RESAMPLE_NAMES, RefitConfig
 from dsample_cli.core.resampling import RESAMPLINGS
 from dsample_cli.core.schedules import SCHEDULES, cyclic
 from dsample_cli.errors import ConfigError
+from dsample_cli.training.feature_resampling import FEATURE_RESAMPLINGS
 from dsample_cli.training.losses import LOSSES
-from dsample_cli.workflows.methods import _losses, _of_functions, methods
+from dsample_cli.training.refit import REFITS
+from dsample_cli.workflows.methods import _of_functions, _of_source, methods
 
 KINDS = {
     "score": [*CLASS_SCORES, *RESAMPLINGS, *EXAMPLE_SCORES],
     "schedule": list(SCHEDULES),
     "loss": list(LOSS_NAMES),
+    "correction": list(CORRECTIONS),
+    "head": list(HEAD_NAMES),
+    "resampling": list(RESAMPLE_NAMES),
 }
-METHODS = {method.name: method for method in methods().methods}
-every_method = pytest.mark.parametrize("name", METHODS)
+ALL = methods().methods
+METHODS = {method.name: method for method in reversed(ALL)}  # by name the first of its name
+every_method = pytest.mark.parametrize("method", ALL, ids=lambda m: f"{m.kind}-{m.name}")
 
 
 def test_every_registered_name_is_listed_once_by_kind():
@@ -26,13 +34,21 @@ def test_every_registered_name_is_listed_once_by_kind():
     assert listed == [(kind, name) for kind, names in KINDS.items() for name in names]
 
 
-def test_losses_read_from_the_source_are_those_that_train_imports():
-    assert _losses() == _of_functions(LOSSES)
+@pytest.mark.parametrize(
+    ("module", "name", "registry"),
+    [
+        ("losses", "LOSSES", LOSSES),
+        ("refit", "REFITS", REFITS),
+        ("feature_resampling", "FEATURE_RESAMPLINGS", FEATURE_RESAMPLINGS),
+    ],
+)
+def test_what_is_read_from_the_source_is_what_is_imported(module, name, registry):
+    assert _of_source(module, name) == _of_functions(registry)
 
 
 @every_method
-def test_nothing_is_left_unsaid(name):
-    entry = METHODS[name].to_json()
+def test_nothing_is_left_unsaid(method):
+    entry = method.to_json()
     for part in ("summary", "formula", "when", "cost", "risk", "source"):
         assert entry[part]
         assert "\n" not in entry[part]
@@ -41,8 +57,8 @@ def test_nothing_is_left_unsaid(name):
 
 
 @every_method
-def test_a_formula_has_something_to_compute(name):
-    assert " = " in METHODS[name].formula or " ~ " in METHODS[name].formula
+def test_a_formula_has_something_to_compute(method):
+    assert " = " in method.formula or " ~ " in method.formula
 
 
 def test_one_method_is_shown_alone():
@@ -64,6 +80,8 @@ def test_defaults_are_those_of_train_and_not_of_the_function():
     assert default("linear", "--epochs") == TrainConfig(data="x").epochs
     assert default("warmup", "--warmup-epochs") == "half of --epochs"
     assert default("softmax", "--minority-share") is None
+    assert (default("crt", "--lr"), default("lws", "--lr")) == (0.001, 0.01)
+    assert default("disalign", "--rho") == RefitConfig().rho
 
 
 def test_options_beside_the_signature_are_told():
@@ -74,10 +92,17 @@ def test_options_beside_the_signature_are_told():
     ]
 
 
-def test_what_is_not_an_option_of_train_is_left_out():
-    flags = {option.flag for method in METHODS.values() for option in method.options}
-    known = {f"--{name.replace('_', '-')}" for name in TrainConfig.__dataclass_fields__}
-    assert flags <= known
+def test_a_name_that_two_kinds_have_shows_both():
+    assert [m.kind for m in methods("tau-norm").methods] == ["correction", "head"]
+    assert [m.kind for m in methods("oversample").methods] == ["score", "resampling"]
+
+
+def test_what_is_not_an_option_of_the_command_is_left_out():
+    for method in ALL:
+        of_refit = method.kind in ("head", "resampling")
+        fields = (RefitConfig if of_refit else TrainConfig).__dataclass_fields__
+        known = {f"--{name.replace('_', '-')}" for name in fields}
+        assert {option.flag for option in method.options} <= known
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

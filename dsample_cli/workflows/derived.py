@@ -1,0 +1,72 @@
+"""Runs that are made of another's training: corrected or refitted."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dsample_cli.core.config import TrainConfig
+from dsample_cli.errors import DsampleError
+from dsample_cli.runs.run import COMPLETED, FAILED, RUNNING, Run
+from dsample_cli.runs.workspace import Workspace
+from dsample_cli.workflows.manifest import now
+
+# What a new run takes over from its parent's run.json.
+_INHERITED = (
+    "data",
+    "text_columns",
+    "label_column",
+    "labels",
+    "train_counts",
+    "validation_rows_sha256",
+    "select_on",
+    "seed",
+    "versions",
+    "device",
+    "epochs",
+    "best_epoch",
+    "head",
+    "resample",
+    "refit",
+)
+
+
+def derive_run(
+    workspace: Workspace,
+    label: str,
+    parent: Run,
+    config: TrainConfig,
+    entries: Mapping[str, Any],
+    finish: Callable[[Run], dict[str, Any]],
+    how: str | None = None,
+) -> tuple[Run, dict[str, Any]]:
+    """Make a run with the data, the split and the epochs of another.
+
+    Args:
+        workspace: Where it goes.
+        label: Part of its id.
+        parent: The other run.
+        config: Its options.
+        entries: Of run.json, where they differ from the parent's.
+        finish: Writes what the run holds and returns further entries.
+        how: The command that makes it of its training, if there is more to do than to train.
+
+    Returns:
+        The run, completed, and what `finish` returned.
+    """
+    manifest = parent.read_manifest()
+    run = workspace.create_run(label)
+    with run.locked():
+        run.write_config(config.to_options(), how)
+        for file in (parent.split_file, parent.epochs_file):
+            shutil.copyfile(file, run.path / file.name)
+        inherited = {key: manifest[key] for key in _INHERITED if key in manifest}
+        own = {"status": RUNNING, "created": now(), "parent": parent.id}
+        run.write_manifest(own | {"config": config.to_options()} | inherited | dict(entries))
+        try:
+            found = finish(run)
+        except BaseException as error:
+            message = error.message if isinstance(error, DsampleError) else type(error).__name__
+            run.update_manifest(status=FAILED, error=message)
+            raise
+        run.update_manifest(status=COMPLETED, completed=now(), **found)
+    return run, found
