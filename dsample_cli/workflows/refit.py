@@ -30,7 +30,12 @@ from dsample_cli.workflows.derived import derive_run
 from dsample_cli.workflows.evaluate import completed_manifest
 from dsample_cli.workflows.features import Features, run_features
 from dsample_cli.workflows.finish import HELD_OUT, finish_run
-from dsample_cli.workflows.model import TrainedModel, open_model, uncorrected
+from dsample_cli.workflows.model import (
+    TrainedModel,
+    has_head_beside,
+    open_model,
+    uncorrected,
+)
 from dsample_cli.workflows.run_data import load_run_datasets
 from dsample_cli.workflows.scoring import resolve_config_score
 from dsample_cli.workflows.train import TrainResult
@@ -161,7 +166,7 @@ def _open(
     model = replace(model, head=None)  # what is beside is of another refit
     records = read_json_lines(run.epochs_file)
     wish = make_wish(config, data.label_names, counts, score, records, manifest["best_epoch"], None)
-    if "refit" in manifest:
+    if "refit" in manifest and not has_head_beside(manifest):
         wish = replace(wish, carried=read_carried_prior(manifest))
     return _Start(run, manifest, config, data, records, model, wish)
 
