@@ -145,6 +145,15 @@ GroupsOption = Annotated[
 DeviceOption = Annotated[
     str, Option("--device", help="auto (CUDA, then MPS, then CPU), cpu, cuda or mps.")
 ]
+CorrectedForOption = Annotated[
+    str,
+    Option(
+        "--target-prior",
+        help="Class shares that logit-adjust corrects for: uniform, train, label=share,... or "
+        "a JSON file of them.",
+        metavar="SHARES",
+    ),
+]
 TargetPriorOption = Annotated[
     str | None,
     Option(

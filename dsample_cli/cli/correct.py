@@ -6,6 +6,7 @@ from typing import Annotated
 from dsample_cli.cli._options import (
     DEFAULT_WORKSPACE,
     ConfigOption,
+    CorrectedForOption,
     DebugOption,
     DeviceOption,
     JsonOption,
@@ -29,15 +30,7 @@ def correct(
             "temperature; as train --correct.",
         ),
     ] = "auto",
-    target_prior: Annotated[
-        str,
-        Option(
-            "--target-prior",
-            help="Class shares that logit-adjust corrects for: uniform, train, label=share,... or "
-            "a JSON file of them.",
-            metavar="SHARES",
-        ),
-    ] = "uniform",
+    target_prior: CorrectedForOption = "uniform",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,

@@ -9,6 +9,7 @@ import typer
 from dsample_cli.cli._options import (
     DEFAULT_WORKSPACE,
     ConfigOption,
+    CorrectedForOption,
     DebugOption,
     DeviceOption,
     GroupsOption,
@@ -200,15 +201,7 @@ def train(
             "thresholds or temperature.",
         ),
     ] = _D.correct,
-    target_prior: Annotated[
-        str,
-        Option(
-            "--target-prior",
-            help="Class shares that logit-adjust corrects for: uniform, train, label=share,... or "
-            "a JSON file of them.",
-            metavar="SHARES",
-        ),
-    ] = _D.target_prior,
+    target_prior: CorrectedForOption = _D.target_prior,
     epochs: EpochsOption = _D.epochs,
     batch_size: Annotated[
         int, Option("--batch-size", help="Examples a step, per process.")

@@ -11,6 +11,7 @@ from dsample_cli.core.epochs import expected_draws
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.resampling import RESAMPLINGS
 from dsample_cli.core.schedules import SCHEDULES, EpochPlan, make_schedule, plans
+from dsample_cli.core.scores import Score
 from dsample_cli.data.profile import Profile, profile_table
 from dsample_cli.data.table import TextTable, read_text_table
 from dsample_cli.runs.workspace import CurrentDataset, Workspace
@@ -27,6 +28,7 @@ class ScorePreview:
 
     Attributes:
         name: Its name.
+        score: What is drawn by.
         settled: Option name -> number that was chosen for it.
         length: Draws of such an epoch.
         share: Expected share of each class, shape [C].
@@ -34,6 +36,7 @@ class ScorePreview:
     """
 
     name: str
+    score: Score
     settled: dict[str, float]
     length: int
     share: Floats
@@ -156,6 +159,7 @@ def _preview_scores(profile: Profile) -> tuple[ScorePreview, ...]:
         draws = expected_draws(counts, resolved.score, _FOLLOWED, 0)
         return ScorePreview(
             name,
+            resolved.score,
             resolved.settled,
             round(draws.sum()),
             draws / draws.sum(),
@@ -176,10 +180,9 @@ def _preview_schedules(
         planned = plans(schedule, epochs)
         few = {}
         for score in scores:
-            built = resolve_score(score.name, profile.counts).score
             draws = np.sum(
                 [
-                    expected_draws(profile.counts, built, plan, epoch)
+                    expected_draws(profile.counts, score.score, plan, epoch)
                     for epoch, plan in enumerate(planned)
                 ],
                 axis=0,
