@@ -14,6 +14,7 @@ from dsample_cli.cli._options import (
     QuietOption,
     RunOption,
     WorkspaceOption,
+    with_absolute_path,
 )
 from dsample_cli.cli._output import Output
 from dsample_cli.core.refitting import RefitConfig
@@ -110,7 +111,8 @@ def refit(
     output = Output(json, quiet)
     folder = Workspace(Path(workspace))
     wanted = RefitConfig(head, resample, epochs, lr, rho, seed)
-    own = {"correct": correct, "target_prior": target_prior, "select_on": select_on}
+    shares = None if target_prior is None else with_absolute_path(target_prior)
+    own = {"correct": correct, "target_prior": shares, "select_on": select_on}
     changes = {name: value for name, value in own.items() if value is not None}
     with output.listening() as listener:
         result = run_refit(
