@@ -126,7 +126,7 @@ def train(
         Option(
             "--loss",
             help="Training loss: ce, label-aware-smoothing, weighted, focal, soft-f1, "
-            "balanced-softmax, logit-adjusted, vs, dice, seesaw or equalization. "
+            "balanced-softmax, logit-adjusted, vs, dice, seesaw, equalization or ldam. "
             "See: dsample methods",
         ),
     ] = _D.loss,
@@ -192,6 +192,52 @@ def train(
             help="equalization: how probably the examples of others leave a rare class out.",
         ),
     ] = _D.equalization_drop,
+    ldam_margin: Annotated[
+        float,
+        Option(
+            "--ldam-margin", help="ldam: margin of the rarest class, as a difference of cosines."
+        ),
+    ] = _D.ldam_margin,
+    ldam_scale: Annotated[
+        float, Option("--ldam-scale", help="ldam: what cosines are multiplied by.")
+    ] = _D.ldam_scale,
+    drw: Annotated[
+        bool,
+        Option(
+            "--drw",
+            help="Deferred re-weighting: in the last epochs multiply each --loss by the effective "
+            "number weight of its class.",
+        ),
+    ] = _D.drw,
+    drw_start: Annotated[
+        float,
+        Option("--drw-start", help="drw: share of the epochs before it begins."),
+    ] = _D.drw_start,
+    drw_beta: Annotated[
+        float,
+        Option("--drw-beta", help="drw: from 0 (no weights) to below 1 (towards 1 / examples)."),
+    ] = _D.drw_beta,
+    contrastive: Annotated[
+        float,
+        Option(
+            "--contrastive",
+            help="Weight of a contrastive loss of the pooled features, added to --loss; 0 is off.",
+        ),
+    ] = _D.contrastive,
+    contrastive_form: Annotated[
+        str,
+        Option(
+            "--contrastive-form",
+            help="supervised, or balanced (each class weighs the same).",
+        ),
+    ] = _D.contrastive_form,
+    contrastive_temperature: Annotated[
+        float | None,
+        Option(
+            "--contrastive-temperature",
+            help="Lower looks at nearer examples. Default: 0.3 supervised, 0.1 balanced.",
+        ),
+    ] = None,
     correct: Annotated[
         str,
         Option(

@@ -32,7 +32,10 @@ LOSS_NAMES = (
     "dice",
     "seesaw",
     "equalization",
+    "ldam",
 )
+# Their functions are in training/contrastive.py.
+CONTRASTIVE_FORMS = ("supervised", "balanced")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,14 @@ class TrainConfig:
     seesaw_q: float = 2.0
     equalization_share: float | None = None
     equalization_drop: float = 0.9
+    ldam_margin: float = 0.5
+    ldam_scale: float = 30.0
+    drw: bool = False
+    drw_start: float = 0.8
+    drw_beta: float = 0.9999
+    contrastive: float = 0.0
+    contrastive_form: str = "supervised"
+    contrastive_temperature: float | None = None
 
     epochs: str | int = AUTO
     batch_size: int = 32
@@ -157,6 +168,16 @@ class TrainConfig:
         return {name: getattr(self, name) for name in LOSS_OPTIONS}
 
     @property
+    def has_cosine_head(self) -> bool:
+        """Whether the last layer is trained as a cosine head: a margin needs bounded logits."""
+        return self.loss == "ldam"
+
+    def is_reweighted(self, epoch: int) -> bool:
+        """Whether --drw weighs the losses of an epoch; of the last epoch it always does."""
+        last = self.planned_epochs - 1
+        return self.drw and epoch >= min(round(self.drw_start * self.planned_epochs), last)
+
+    @property
     def schedule_names(self) -> list[str]:
         """Names of the schedules that --schedule combines."""
         return schedule_names(self.schedule)
@@ -200,6 +221,7 @@ class TrainConfig:
         for option, choices in {
             "order": ORDERS,
             "loss": LOSS_NAMES,
+            "contrastive_form": CONTRASTIVE_FORMS,
             "correct": CORRECT_NAMES,
             "select_on": tuple(SELECTION_METRICS),
             "unknown_labels": ("error", "drop"),
@@ -228,8 +250,13 @@ class TrainConfig:
             _require(self, option, getattr(self, option) >= lowest, f"at least {lowest}")
         has_epochs = self.epochs == AUTO or (not isinstance(self.epochs, str) and self.epochs >= 1)
         _require(self, "epochs", has_epochs, "auto or at least 1")
-        for option in ("weight_decay", "grad_clip"):
+        for option in ("weight_decay", "grad_clip", "contrastive"):
             _require(self, option, 0 <= getattr(self, option) < float("inf"), "0 or more")
+        if self.contrastive_temperature is not None:
+            is_usable = 0 < self.contrastive_temperature < float("inf")
+            _require(self, "contrastive_temperature", is_usable, "above 0")
+        _require(self, "drw_start", 0 <= self.drw_start < 1, "a share from 0 to below 1")
+        _require(self, "drw_beta", 0 <= self.drw_beta < 1, "a number from 0 to below 1")
         if self.score_warmup is not None:
             _require(self, "score_warmup", self.score_warmup >= 0, "at least 0")
         is_beta = self.beta == AUTO or (not isinstance(self.beta, str) and 0 <= self.beta < 1)

@@ -96,8 +96,36 @@ class GatedAlignment:
         return np.asarray(aligned, dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class CosineHead:
+    """logits[c] = sharpness cos(weight[c], h).
+
+    Attributes:
+        weight: Shape [C, D]; only its directions count.
+        sharpness: Positive.
+    """
+
+    weight: Floats
+    sharpness: float
+
+    def __call__(
+        self, features: NDArray[np.floating], logits: NDArray[np.floating] | None = None
+    ) -> Floats:
+        """Logits of pooled features, shape [N, C]."""
+        return self.sharpness * unit_rows(features) @ unit_rows(self.weight).T
+
+    def linear(self, feature_length: float, has_bias: bool) -> LinearHead:
+        """The linear head with the same logits for features of this length.
+
+        Those of another length have logits that are larger or smaller by one factor for all
+        classes: the label stays.
+        """
+        weight = unit_rows(self.weight) * (self.sharpness / feature_length)
+        return LinearHead(weight, np.zeros(len(weight)) if has_bias else None)
+
+
 # Heads that no last layer can hold.
-BesideHead = NearestMean | GatedAlignment
+BesideHead = NearestMean | GatedAlignment | CosineHead
 Head = LinearHead | BesideHead
 
 

@@ -16,6 +16,7 @@ class _Range(NamedTuple):
 
 _BELOW_ONE = _Range(lambda value: 0 <= value < 1, "a number from 0 to below 1")
 _UP_TO_ONE = _Range(lambda value: 0 <= value <= 1, "a number from 0 to 1")
+_POSITIVE = _Range(lambda value: 0 < value < float("inf"), "a number above 0")
 _FINITE = _Range(lambda value: 0 <= value < float("inf"), "0 or more")
 
 _RANGES: dict[str, _Range] = {
@@ -33,6 +34,8 @@ _RANGES: dict[str, _Range] = {
     "seesaw_q": _FINITE,
     "equalization_share": _UP_TO_ONE,
     "equalization_drop": _UP_TO_ONE,
+    "ldam_margin": _FINITE,
+    "ldam_scale": _POSITIVE,
 }
 LOSS_OPTIONS = ("class_weight", *_RANGES)
 

@@ -1,6 +1,6 @@
 """How a long job tells what it does: the terminal listens, the job does not know how it looks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -40,3 +40,35 @@ class Silent:
     def epoch_started(self, epoch: int, epochs: int) -> None: ...
 
     def epoch_finished(self, record: Mapping[str, Any]) -> None: ...
+
+
+class WarningsKept:
+    """Passes everything on to another listener and keeps the warnings, each once.
+
+    Attributes:
+        warnings: In the order heard.
+    """
+
+    def __init__(self, listener: Listener, warnings: Sequence[str] = ()) -> None:
+        self._listener = listener
+        self.warnings = list(warnings)
+
+    def note(self, message: str) -> None:
+        self._listener.note(message)
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+        self._listener.warn(message)
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        self._listener.phase(name, total)
+
+    def advance(self, count: int) -> None:
+        self._listener.advance(count)
+
+    def epoch_started(self, epoch: int, epochs: int) -> None:
+        self._listener.epoch_started(epoch, epochs)
+
+    def epoch_finished(self, record: Mapping[str, Any]) -> None:
+        self._listener.epoch_finished(record)

@@ -219,6 +219,7 @@ def bucket_by_length(
     batch_size: int,
     rng: Generator,
     pool_batches: int = 50,
+    codes: NDArray[np.integer] | None = None,
 ) -> Rows:
     """Reorder an epoch so that each batch holds texts of like length, which saves padding.
 
@@ -232,15 +233,47 @@ def bucket_by_length(
         batch_size: Rows a batch, of all processes together.
         rng: Shuffles the batches.
         pool_batches: Batches that are sorted together; more saves more padding and mixes less.
+        codes: Label id of each row of the data. With them rows of a class come in pairs, so that
+            most rows of a batch have another of their class beside them; an odd one of its class
+            in the pool is paired with one of another class.
     """
     pool = batch_size * pool_batches
     ordered = np.empty_like(rows)
     for start in range(0, len(rows), pool):
         part = rows[start : start + pool]
-        np.take(part, np.argsort(lengths[part], kind="stable"), out=ordered[start : start + pool])
+        order = (
+            np.argsort(lengths[part], kind="stable")
+            if codes is None
+            else _order_in_pairs(lengths[part], codes[part])
+        )
+        np.take(part, order, out=ordered[start : start + pool])
     n_full = len(rows) // batch_size
     batches = ordered[: n_full * batch_size].reshape(n_full, batch_size)
     return np.concatenate([rng.permutation(batches).ravel(), ordered[n_full * batch_size :]])
+
+
+def _order_in_pairs(
+    lengths: NDArray[np.integer], codes: NDArray[np.integer]
+) -> NDArray[np.integer]:
+    """Order by length in which two of a class, as like in length as can be, stand together.
+
+    Examples:
+        >>> _order_in_pairs(np.array([5, 9, 4, 8, 1]), np.array([0, 1, 0, 1, 2])).tolist()
+        [2, 0, 3, 1, 4]
+    """
+    by_class = np.lexsort((lengths, codes))
+    sorted_codes = codes[by_class]
+    starts = np.flatnonzero(np.diff(sorted_codes, prepend=-1))
+    sizes = np.diff(starts, append=len(codes))
+    # The longest of an odd number is left over; two of those make a pair of two classes.
+    is_odd = np.zeros(len(codes), dtype=bool)
+    is_odd[(starts + sizes - 1)[sizes % 2 == 1]] = True
+    odd = by_class[is_odd]
+    odd = odd[np.argsort(lengths[odd], kind="stable")]
+    in_pairs = np.concatenate([by_class[~is_odd], odd])
+    pairs = in_pairs[: len(in_pairs) // 2 * 2].reshape(-1, 2)
+    pairs = pairs[np.argsort(lengths[pairs].max(axis=1), kind="stable")]
+    return np.concatenate([pairs.ravel(), in_pairs[2 * len(pairs) :]])
 
 
 def _row_type(size: int) -> type[np.int32] | type[np.int64]:

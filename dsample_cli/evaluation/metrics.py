@@ -220,38 +220,6 @@ def group_recall(
     }
 
 
-def expected_calibration_error(
-    confidence: NDArray[np.floating], correct: NDArray[np.bool_ | np.integer], bins: int = 15
-) -> float:
-    """Measure how far confidence is from accuracy.
-
-    ECE = sum_b |b| / N * |accuracy(b) - mean confidence(b)|, over equal bins (lo, hi] of [0, 1];
-    a confidence of exactly 0 counts in the first.
-
-    Args:
-        confidence: Probability of the predicted class, shape [N], in [0, 1].
-        correct: Whether the prediction is right, shape [N].
-        bins: Number of bins.
-
-    Returns:
-        The error in [0, 1]; 0 without rows.
-
-    References:
-        Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
-
-    Examples:
-        >>> confidence = np.array([0.95, 0.85, 0.85, 0.65, 0.55])
-        >>> round(expected_calibration_error(confidence, np.array([1, 1, 0, 1, 0])), 6)
-        0.33
-    """
-    if len(confidence) == 0:
-        return 0.0
-    inner_edges = np.arange(1, bins) / bins
-    bin_of_row = np.searchsorted(inner_edges, confidence, side="left")
-    surplus = np.asarray(correct, np.float64) - np.asarray(confidence, np.float64)
-    return float(np.abs(np.bincount(bin_of_row, weights=surplus)).sum() / len(confidence))
-
-
 def negative_log_likelihood(
     probabilities: NDArray[np.floating], y_true: NDArray[np.integer]
 ) -> float:

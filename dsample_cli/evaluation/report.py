@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.errors import DataError, RunError
+from dsample_cli.evaluation.calibration import (
+    CalibrationBins,
+    calibration_bins,
+    classwise_calibration_error,
+)
 from dsample_cli.evaluation.intervals import bootstrap_intervals
 from dsample_cli.evaluation.metrics import (
     ClassReport,
     class_reports,
     confusion_matrix,
-    expected_calibration_error,
     group_recall,
     metrics_from_confusion,
 )
@@ -26,13 +30,15 @@ class Evaluation:
 
     Attributes:
         rows: Evaluated rows.
-        metrics: The summary metrics and "ece", which is None without probabilities.
+        metrics: The summary metrics, "ece" and "classwise_ece"; these two are None without
+            probabilities.
         per_class: Every class, in label-id order.
         groups: Mean recall of the many, medium and few groups, None where empty.
         class_groups: Group of each class, in label-id order.
         labels: Name of each class, in label-id order.
         confusion: Counts by true and predicted class, shape [C, C].
         intervals: 95% interval of each summary metric, None when not asked for.
+        calibration: Rows by the probability of their predicted class, None without probabilities.
     """
 
     rows: int
@@ -43,6 +49,7 @@ class Evaluation:
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
     intervals: dict[str, tuple[float, float]] | None
+    calibration: CalibrationBins | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the public JSON object of `dsample evaluate --json`, but for its key `run`."""
@@ -76,7 +83,7 @@ def evaluate_predictions(
         label_names: Name of each class, length C, in label-id order.
         train_counts: Training rows of each class, length C. Without them the groups follow the
             evaluated rows.
-        probabilities: Probability of each class, shape [N, C], for the calibration error.
+        probabilities: Probability of each class, shape [N, C], for the calibration errors.
         group_thresholds: `(high, low)` train counts that part the groups, instead of terciles.
         intervals: Whether to bootstrap 95% intervals.
         seed: Seed of the bootstrap.
@@ -97,11 +104,17 @@ def evaluate_predictions(
     reports = class_reports(confusion, label_names, train_counts)
     support = confusion.sum(axis=1)
     groups = _class_groups(support, train_counts, group_thresholds)
+    calibration = None if probabilities is None else _calibration(y_true, y_pred, probabilities)
     return Evaluation(
         rows=len(y_true),
         metrics={
             **metrics_from_confusion(confusion),
-            "ece": _calibration_error(y_true, y_pred, probabilities),
+            "ece": None if calibration is None else calibration.expected_error,
+            "classwise_ece": (
+                None
+                if probabilities is None
+                else classwise_calibration_error(probabilities, y_true)
+            ),
         },
         per_class=reports,
         groups=group_recall(np.array([report.recall for report in reports]), support, groups),
@@ -109,6 +122,7 @@ def evaluate_predictions(
         labels=tuple(label_names),
         confusion=confusion,
         intervals=bootstrap_intervals(confusion, seed=seed) if intervals else None,
+        calibration=calibration,
     )
 
 
@@ -157,18 +171,14 @@ def _class_groups(
     return groups
 
 
-def _calibration_error(
-    y_true: NDArray[np.integer],
-    y_pred: NDArray[np.integer],
-    probabilities: NDArray[np.floating] | None,
-) -> float | None:
-    """ECE of the probability that each row's predicted class was given."""
-    if probabilities is None:
-        return None
+def _calibration(
+    y_true: NDArray[np.integer], y_pred: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> CalibrationBins:
+    """Bins of the probability that each row's predicted class was given."""
     confidence = np.asarray(probabilities)[np.arange(len(y_pred)), y_pred]
     if not np.isfinite(confidence).all():
         raise RunError(
             "The model's probabilities are not finite numbers: its training diverged.",
             "Train again with a lower --lr, or with --precision fp32.",
         )
-    return expected_calibration_error(confidence, y_true == y_pred)
+    return calibration_bins(confidence, y_true == y_pred)

@@ -25,6 +25,16 @@ def number_text(value: float | int | None, digits: int = 3) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
+def share_text(share: float) -> str:
+    """Write a share as a percentage, with a digit more where it is tiny.
+
+    Examples:
+        >>> share_text(0.341), share_text(0.0004)
+        ('34.1%', '0.04%')
+    """
+    return f"{share:.1%}" if share >= 0.001 else f"{share:.2%}"
+
+
 def text_cell(text: str, sort_by: str | None = None) -> str:
     """Make a cell of text; `<bdi>` keeps a right-to-left name from turning its row around."""
     value = escape(text if sort_by is None else sort_by)
@@ -97,6 +107,14 @@ def picture(
         f'<figure><div class="picture"><img{" class=large" if is_large else ""} '
         f'alt="{escape(description)}" width="{width * scale:.0f}" height="{height * scale:.0f}" '
         f'src="data:image/png;base64,{encoded}"></div>\n<figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def tile(name: str, value: str, note: str) -> str:
+    """Show one figure large; for the `div.tiles` of a section."""
+    return (
+        f'<div class="tile"><p class="tile-name">{escape(name)}</p>'
+        f'<p class="tile-value">{escape(value)}</p><p class="tile-note">{escape(note)}</p></div>'
     )
 
 

@@ -43,6 +43,7 @@ p { margin: 0 0 1rem; max-width: 48rem; text-wrap: pretty; }
 }
 .notice h2 { font-size: 1rem; }
 .notice ul { margin: 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
+.option { white-space: nowrap; }
 .tiles {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: 1rem;
   margin: 1.25rem 0 2rem;

@@ -41,6 +41,87 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class ClassShares:
+    """What a class makes up: of the training rows, of what training drew, of what is answered for.
+
+    Attributes:
+        natural: Its share of the training rows.
+        carried: Its share of the prior that training left in the model.
+        served: Its share of the prior that the run's probabilities stand for.
+        bias: What the correction adds to its logit.
+    """
+
+    label: str
+    natural: float
+    carried: float
+    served: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class CorrectionGain:
+    """What a correction is worth on rows that it was not fitted on.
+
+    Attributes:
+        metric: Key of the metric that it was fitted for.
+        before: Its value uncorrected.
+        after: Its value corrected.
+        error: Standard error of the difference.
+        is_taken: Whether it was taken; else it was tried, and left.
+    """
+
+    metric: str
+    before: float
+    after: float
+    error: float
+    is_taken: bool
+
+
+@dataclass(frozen=True)
+class CorrectionReport:
+    """How the logits were corrected.
+
+    Attributes:
+        verdict: What was taken, in words, without a full stop.
+        method: "none", or names of corrections joined by "+".
+        is_folded: Whether the saved model's last layer holds it; else it is beside the model.
+        gain: What was tried is worth; None when nothing was.
+        prior: Which class shares the probabilities stand for, in words.
+        strengths: What was fitted, by name.
+        shares: Every class, in label-id order.
+    """
+
+    verdict: str
+    method: str
+    is_folded: bool
+    gain: CorrectionGain | None
+    prior: str
+    strengths: Mapping[str, float]
+    shares: Sequence[ClassShares]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often predictions of each confidence are right, in equal bins (lo, hi] of [0, 1].
+
+    Attributes:
+        name: Of the predictions, such as "as trained".
+        rows: Rows in each bin, length B.
+        confidence: Mean confidence of each bin, length B, 0 where it is empty.
+        accuracy: Share of each bin that is right, length B, 0 where it is empty.
+        expected_error: Expected calibration error, ECE.
+        maximum_error: Maximum calibration error, MCE.
+    """
+
+    name: str
+    rows: Sequence[int]
+    confidence: Sequence[float]
+    accuracy: Sequence[float]
+    expected_error: float
+    maximum_error: float
+
+
+@dataclass(frozen=True)
 class RunReport:
     """Everything on the page.
 
@@ -62,6 +143,9 @@ class RunReport:
         best_epoch: The epoch that was kept.
         most_confused: The commonest mistakes, as (true label, predicted label, rows).
         warnings: What the reader should know before trusting the figures.
+        facts: Name and value of what else the header shows.
+        correction: How the logits were corrected, None when unknown.
+        calibration: Of `class_split`, uncorrected and, where it was, corrected.
     """
 
     run: str
@@ -79,3 +163,6 @@ class RunReport:
     best_epoch: int | None = None
     most_confused: Sequence[tuple[str, str, int]] = ()
     warnings: Sequence[str] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    correction: CorrectionReport | None = None
+    calibration: Sequence[Reliability] = ()

@@ -1,5 +1,6 @@
 """The sections of the report page, one function each."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from html import escape
@@ -15,20 +16,12 @@ from dsample_cli.reports._markup import (
     section,
     table,
     text_cell,
+    tile,
 )
+from dsample_cli.reports._metrics import METRIC_NAMES, metric_name
 from dsample_cli.reports._run_report import ClassRow, RunReport, SplitResult
 from dsample_cli.reports.figures import write_confusion_png, write_recall_png
 
-METRIC_NAMES = {
-    "macro_f1": "Macro-F1",
-    "balanced_accuracy": "Balanced accuracy",
-    "accuracy": "Accuracy",
-    "weighted_f1": "Weighted F1",
-    "g_mean": "G-mean",
-    "mcc": "MCC",
-    "ece": "Calibration error (ECE, lower is better)",
-    "loss": "Loss (lower is better)",
-}
 HEADLINES = ("macro_f1", "balanced_accuracy", "accuracy")
 GROUP_TITLES = {
     "many": "Recall, many-example classes",
@@ -43,10 +36,13 @@ def header_section(report: RunReport) -> str:
         ("Model", report.model),
         ("Schedule", report.schedule),
         ("Score", report.score),
+        *report.facts,
     )
     eyebrow = " · ".join(filter(None, ("dsample run report", report.created)))
     items = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts if value
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in facts
+        if value
     )
     return (
         f'<header>\n<p class="eyebrow">{escape(eyebrow)}</p>\n<h1>{escape(report.run)}</h1>\n'
@@ -58,8 +54,13 @@ def warnings_section(warnings: Sequence[str]) -> str:
     """Put what weakens the figures before them; empty without warnings."""
     if not warnings:
         return ""
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    items = "".join(f"<li>{_with_whole_options(warning)}</li>" for warning in warnings)
     return f'<aside class="notice"><h2>Before you rely on this</h2><ul>{items}</ul></aside>'
+
+
+def _with_whole_options(text: str) -> str:
+    """Escape a text whose lines are not to break after the dashes of an option."""
+    return re.sub(r"--\w[\w-]*", r'<span class="option">\g<0></span>', escape(text))
 
 
 def results_section(splits: Sequence[SplitResult]) -> str:
@@ -71,7 +72,7 @@ def results_section(splits: Sequence[SplitResult]) -> str:
     known = {metric for split in splits for metric in split.metrics}
     metrics = [m for m in METRIC_NAMES if m in known] + sorted(known - set(METRIC_NAMES))
     rows = [
-        row_head(_metric_name(metric)) + "".join(_metric_cell(split, metric) for split in splits)
+        row_head(metric_name(metric)) + "".join(_metric_cell(split, metric) for split in splits)
         for metric in metrics
     ]
     groups = [g for g in GROUP_NAMES if any(g in split.groups for split in splits)]
@@ -81,21 +82,19 @@ def results_section(splits: Sequence[SplitResult]) -> str:
         for group in groups
     ]
     heads = [(f"{split.name.capitalize()} ({split.rows:,} rows)", True) for split in splits]
+    of_errors = " Of the calibration errors, lower is better." if "ece" in known else ""
     return section(
         "Results",
         f'<p class="lead">On the {escape(headline.name)} split, {headline.rows:,} rows. Macro-F1 '
-        "and balanced accuracy count every class alike; ranges are 95% intervals.</p>",
+        f"and balanced accuracy count every class alike; ranges are 95% intervals.{of_errors}</p>",
         f'<div class="tiles">{tiles}</div>',
         table("Metrics by split", [("Metric", False), *heads], rows),
     )
 
 
 def _tile(split: SplitResult, metric: str) -> str:
-    interval = _interval_text(split, metric)
-    return (
-        f'<div class="tile"><p class="tile-name">{escape(_metric_name(metric))}</p>'
-        f'<p class="tile-value">{number_text(split.metrics[metric])}</p>'
-        f'<p class="tile-note">{interval}</p></div>'
+    return tile(
+        metric_name(metric), number_text(split.metrics[metric]), _interval_text(split, metric)
     )
 
 
@@ -112,10 +111,6 @@ def _range_cell(split: SplitResult, value: float | None, interval: str) -> str:
 def _interval_text(split: SplitResult, metric: str) -> str:
     interval = (split.intervals or {}).get(metric)
     return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval is not None else ""
-
-
-def _metric_name(metric: str) -> str:
-    return METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
 
 
 def classes_section(report: RunReport) -> str:

@@ -1,8 +1,18 @@
 """The report of a run: one page that opens anywhere, offline, and can be mailed as it is."""
 
+from dsample_cli.reports._calibration_section import calibration_section
+from dsample_cli.reports._correction_section import correction_section
 from dsample_cli.reports._files import Target, write_whole
 from dsample_cli.reports._page import page
-from dsample_cli.reports._run_report import ClassRow, RunReport, SplitResult
+from dsample_cli.reports._run_report import (
+    ClassRow,
+    ClassShares,
+    CorrectionGain,
+    CorrectionReport,
+    Reliability,
+    RunReport,
+    SplitResult,
+)
 from dsample_cli.reports._sections import (
     classes_section,
     header_section,
@@ -13,7 +23,17 @@ from dsample_cli.reports._sections import (
 )
 from dsample_cli.reports._training_section import training_section
 
-__all__ = ["ClassRow", "RunReport", "SplitResult", "render_run_report", "write_run_report"]
+__all__ = [
+    "ClassRow",
+    "ClassShares",
+    "CorrectionGain",
+    "CorrectionReport",
+    "Reliability",
+    "RunReport",
+    "SplitResult",
+    "render_run_report",
+    "write_run_report",
+]
 
 
 def write_run_report(target: Target, report: RunReport) -> None:
@@ -38,6 +58,8 @@ def render_run_report(report: RunReport) -> str:
         results_section(report.splits),
         classes_section(report),
         mistakes_section(report),
+        correction_section(report.correction),
+        calibration_section(report),
         training_section(report),
         repeat_section(report),
     )

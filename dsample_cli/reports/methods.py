@@ -25,6 +25,10 @@ _FAMILIES = {
         "--schedule NAME; in a row: warmup:2+cyclic:3, with lengths: cyclic:3@6+always",
     ),
     "loss": ("Losses", "--loss NAME"),
+    "contrastive loss": (
+        "Contrastive losses",
+        "--contrastive WEIGHT --contrastive-form NAME: of the features, added to the loss",
+    ),
     "correction": (
         "Corrections",
         "train --correct NAME or correct --method NAME: of the logits, after training",

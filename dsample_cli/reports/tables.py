@@ -1,6 +1,7 @@
 """Results as terminal tables; text from data is never markup and cannot drive the terminal."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -8,6 +9,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from dsample_cli.reports.correction import correction_text, served_prior
 
 _BAR_WIDTH = 24
 # Tables of classes are cut in the middle beyond this; --json has them all.
@@ -24,6 +27,7 @@ _METRICS = {
     "g_mean": "G-mean",
     "mcc": "MCC",
     "ece": "calibration error (ECE)",
+    "classwise_ece": "class-wise ECE",
 }
 
 
@@ -109,6 +113,8 @@ def print_evaluation(console: Console, result: Any) -> None:
     name = f"Run {result.run} on " if result.run else ""
     heading = f"{name}{clean(result.source)}: {evaluation.rows:,} rows"
     console.print(Text(heading, style="bold"), soft_wrap=True)
+    if result.correction:
+        console.print(Text(clean(result.correction)), soft_wrap=True)
     console.print(_report_table(evaluation))
     metrics = _table("metric", "value", *(["95% interval"] if evaluation.intervals else []))
     for key, title in _METRICS.items():
@@ -149,7 +155,7 @@ def print_runs(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
 
 def print_run(console: Console, details: Mapping[str, Any]) -> None:
     """Draw `dsample runs show`."""
-    config = details.get("config", {})
+    config, correction = details.get("config", {}), details.get("correction")
     console.print(Text.assemble(("Run ", ""), (details["run"], "bold"), f"  {details['status']}"))
     facts = {
         "created": str(details.get("created", ""))[:19].replace("T", " ") + " UTC",
@@ -158,6 +164,8 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
         "device": " ".join(str(v) for v in details.get("device", {}).values()),
         "made of": details.get("parent"),
         "head": " after ".join(filter(None, (details.get("head"), details.get("resample")))),
+        "correction": correction_text(correction) if correction else None,
+        "prior": served_prior(details),
         "error": details.get("error"),
         "stored in": details["path"],
     }
@@ -166,6 +174,9 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
             console.print(Text(f"  {name:10} {clean(value)}"))
     settings = "  ".join(f"{k}={v}" for k, v in config.items() if k not in ("data", "val", "test"))
     console.print(Padding(Text("settings   " + clean(settings)), (0, 0, 0, 2)))
+    for warning in chain(*(details.get("warnings") or {}).values()):
+        text = Text.assemble(("warning    ", "yellow"), clean(warning))
+        console.print(Padding(text, (0, 0, 0, 2)))
     if details["epoch_records"]:
         console.print(_epoch_table(details["epoch_records"], details.get("best_epoch")))
     for split, figures in (details.get("metrics") or {}).items():

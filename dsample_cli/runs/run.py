@@ -63,6 +63,10 @@ class Run:
         return self.path / "confusion.png"
 
     @property
+    def reliability_file(self) -> Path:
+        return self.path / "reliability.png"
+
+    @property
     def model_dir(self) -> Path:
         return self.path / "model"
 

@@ -135,6 +135,13 @@ def find_minilm() -> str:
     return str(folder)
 
 
+def hub_id(model: str) -> str | None:
+    """Where the hub has the model that `--model` names; None for tiny and for local folders."""
+    if model == "minilm":
+        return MINILM_HUB_ID
+    return None if model == "tiny" or os.path.isdir(model) else model
+
+
 def _from_source(loader: Any, source: str, **options: Any) -> Any:
     if not os.path.isdir(source) and not _hub_is_reachable():
         options["local_files_only"] = True  # the hub's client would retry for most of a minute

@@ -73,6 +73,33 @@ def last_layer_logits(
     return np.concatenate(pieces)
 
 
+class TrainingFeatures:
+    """The pooled features of the present training step, with their gradient.
+
+    Args:
+        layer: The model's last linear layer, which reads them.
+    """
+
+    def __init__(self, layer: torch.nn.Linear) -> None:
+        self._seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        layer.register_forward_hook(self._keep)
+
+    def take(self, logits: torch.Tensor) -> torch.Tensor:
+        """Features of the forward pass that gave these logits, shape [B, D]; they are forgotten.
+
+        Raises:
+            ConfigError: If the logits are not those of the layer.
+        """
+        try:
+            return _pooled(self._seen, logits)
+        finally:
+            self._seen.clear()
+
+    def _keep(self, layer: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        if layer.training:
+            self._seen.append((inputs[0], output))
+
+
 @contextmanager
 def _tapped(layer: torch.nn.Module) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
     """While it is open, every call of the layer leaves its input and its output in the list."""
@@ -108,6 +135,7 @@ def _pooled(seen: list[tuple[torch.Tensor, torch.Tensor]], logits: torch.Tensor)
 
 def _not_linear() -> ConfigError:
     return ConfigError(
-        "The logits of this model are not those of a linear layer, so its head cannot be refitted.",
-        "Correct its logits instead: dsample correct --method logit-adjust",
+        "The logits of this model are not those of a linear layer, whose input would be its pooled "
+        "features.",
+        "Do without: dsample correct needs the logits alone, and --loss those of any model.",
     )

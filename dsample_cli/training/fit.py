@@ -13,6 +13,7 @@ from transformers import set_seed
 
 from dsample_cli.core.config import AUTO, TrainConfig
 from dsample_cli.core.epochs import epoch_lengths
+from dsample_cli.core.heads import CosineHead
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.scores import Score
@@ -20,16 +21,23 @@ from dsample_cli.core.selection import replay
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
 from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
+from dsample_cli.training.contrastive import ContrastiveTerm, TwoViewCollator
+from dsample_cli.training.cosine import (
+    mean_feature_length,
+    put_cosine_head,
+    require_linear_head,
+    take_cosine_head,
+)
 from dsample_cli.training.devices import Device
 from dsample_cli.training.encoders import load_for_training, longest_input
 from dsample_cli.training.inference import predict_logits
 from dsample_cli.training.interrupts import deferred_interrupts
-from dsample_cli.training.losses import Objective
 from dsample_cli.training.memory import ExampleMemory
+from dsample_cli.training.objective import Objective
 from dsample_cli.training.optim import auto_head_lr_factor, auto_lr, build_optimizer
 from dsample_cli.training.recorder import EpochRecorder, Hooks, Midway, Record
 from dsample_cli.training.sampler import EpochSampler
-from dsample_cli.training.tokenization import TokenizedTexts, make_collator, tokenize
+from dsample_cli.training.tokenization import Collator, TokenizedTexts, make_collator, tokenize
 from dsample_cli.training.trainer import Course, make_trainer
 
 Columns = Sequence[Sequence[str]]
@@ -45,6 +53,8 @@ class FitResult:
         records: Lines of epochs.jsonl.
         best_epoch: Whose weights the model has.
         was_stopped: The user asked to stop; the model is not finished.
+        head: The cosine head that was trained, which a plain linear layer of the model stands for;
+            None where the last layer is the head.
     """
 
     model: Any
@@ -52,6 +62,7 @@ class FitResult:
     records: list[Record]
     best_epoch: int
     was_stopped: bool
+    head: CosineHead | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +116,17 @@ def prepare(
             else config.head_lr_factor
         ),
     )
+    train = tokenize(tokenizer, texts, config.max_length)
+    if config.has_cosine_head:
+        put_cosine_head(model, config.ldam_scale)
+        require_linear_head(model, make_collator(tokenizer, train))
     return Fitting(
         config,
         model,
         tokenizer,
         device,
         label_names,
-        tokenize(tokenizer, texts, config.max_length),
+        train,
         codes,
         None
         if validation_texts is None
@@ -150,8 +165,13 @@ def fit(
         )
         recorder = _train(fitting, score, checkpoints_dir, hooks, earlier_records, on_restart)
     best_epoch = _restore_best(fitting.model, recorder)
+    head = None
+    if fitting.config.has_cosine_head and not recorder.was_stopped:
+        collator = make_collator(fitting.tokenizer, fitting.train)
+        length = mean_feature_length(fitting.model, collator, fitting.device)
+        head = take_cosine_head(fitting.model, length)
     return FitResult(
-        fitting.model, fitting.tokenizer, recorder.records, best_epoch, recorder.was_stopped
+        fitting.model, fitting.tokenizer, recorder.records, best_epoch, recorder.was_stopped, head
     )
 
 
@@ -178,7 +198,13 @@ def _train(
         memory.restore(checkpoint.path)
     batch_size = config.batch_size * distributed.size()
     sampler = EpochSampler(
-        codes, score, fitting.train.lengths, batch_size, config.seed, config.order
+        codes,
+        score,
+        fitting.train.lengths,
+        batch_size,
+        config.seed,
+        config.order,
+        in_pairs=config.contrastive > 0,
     )
     objective = Objective(
         config.loss,
@@ -186,6 +212,7 @@ def _train(
         torch.from_numpy(sampler.counts.astype(np.float32)).to(model.device),
         config.loss_options,
         memory.observe,
+        _contrast(config, model),
     )
     recorder = EpochRecorder(
         config,
@@ -218,7 +245,7 @@ def _train(
         ),
         sampler,
         course,
-        make_collator(fitting.tokenizer, fitting.train, np.arange(len(codes))),
+        _training_collator(fitting),
         objective,
         fitting.device,
         checkpoints_dir,
@@ -226,6 +253,23 @@ def _train(
     )
     trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
     return recorder
+
+
+def _contrast(config: TrainConfig, model: Any) -> ContrastiveTerm | None:
+    if not config.contrastive:
+        return None
+    return ContrastiveTerm(
+        model, config.contrastive_form, config.contrastive, config.contrastive_temperature
+    )
+
+
+def _training_collator(fitting: Fitting) -> Collator | TwoViewCollator:
+    """Batches whose labels are row numbers; see `Objective`."""
+    config, codes = fitting.config, fitting.train_codes
+    collator = make_collator(fitting.tokenizer, fitting.train, np.arange(len(codes)))
+    # The balanced form finds a prototype of the class where there is no other example.
+    wants_views = config.contrastive > 0 and config.contrastive_form == "supervised"
+    return TwoViewCollator(collator, codes) if wants_views else collator
 
 
 def _check_processes(resumed: Midway) -> None:

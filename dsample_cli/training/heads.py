@@ -15,11 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dsample_cli.core.corrections import Correction
-from dsample_cli.core.heads import BesideHead, GatedAlignment, LinearHead, NearestMean
+from dsample_cli.core.heads import BesideHead, CosineHead, GatedAlignment, LinearHead, NearestMean
 from dsample_cli.errors import RunError
 
 # Kind in head.safetensors -> the head; its attributes are tensors of the same names.
-_BESIDE: dict[str, type[BesideHead]] = {"ncm": NearestMean, "disalign": GatedAlignment}
+_BESIDE: dict[str, type[BesideHead]] = {
+    "ncm": NearestMean,
+    "disalign": GatedAlignment,
+    "cosine": CosineHead,
+}
 _AFFINE = "affine"
 
 
@@ -118,7 +122,8 @@ def read_beside(path: Path) -> BesideHead | None:
     except (OSError, SafetensorError, KeyError) as error:
         raise RunError(
             f"{path} is damaged or missing: the run's head is in it.",
-            "Make the run again with dsample refit, see the first line of its config.toml.",
+            "Make the run again: dsample refit as the first line of its config.toml says, else "
+            "dsample train --config.",
         ) from error
     return make(**{name: value if value.ndim else float(value) for name, value in parts.items()})
 

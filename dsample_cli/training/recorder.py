@@ -17,12 +17,13 @@ from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.core.progress import Listener
+from dsample_cli.core.reweighting import epoch_weights
 from dsample_cli.core.schedules import Schedule
 from dsample_cli.core.selection import Progress, advance, should_stop
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
-from dsample_cli.training.losses import Objective
 from dsample_cli.training.memory import ExampleMemory
+from dsample_cli.training.objective import Objective
 from dsample_cli.training.sampler import EpochSampler
 
 Record = dict[str, Any]
@@ -130,9 +131,12 @@ class EpochRecorder(TrainerCallback, ExportableState):
         if self.hooks.save_draws is not None and state.is_world_process_zero:
             self.hooks.save_draws(self.epoch, self.sampler.rows)
         resumed, self.resumed = self.resumed, Midway()
-        own = distributed.rank()
+        own, share = distributed.rank(), self._expected_share()
         self.objective.restart(
-            resumed.loss_sums[own], resumed.examples[own], self._expected_share()
+            resumed.loss_sums[own],
+            resumed.examples[own],
+            share,
+            epoch_weights(self.config, self.epoch, self.sampler.counts, share),
         )
         self._seconds, self._steps = resumed.seconds, resumed.steps
         self.hooks.listener.epoch_started(self.epoch, self.config.planned_epochs)

@@ -30,6 +30,7 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         batch_size: Rows of one step of all processes together.
         seed: Of all draws.
         order: What natural epochs read: "shuffled" or "file". File order is not bucketed.
+        in_pairs: Whether rows of a class are to stand together in a batch.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         batch_size: int,
         seed: int,
         order: str = "shuffled",
+        in_pairs: bool = False,
     ) -> None:
         self._drawer = EpochDrawer(codes, score, seed, order)
         self._lengths = lengths
         self._batch_size = batch_size
         self._order = order
+        self._paired_codes = codes if in_pairs else None
         self._rows = np.empty(0, dtype=np.int32)
         self._size = len(codes)
 
@@ -58,7 +61,9 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         draw = self._drawer.draw(epoch, plan, example_weights)
         self._rows = draw.rows
         if self._order != "file":
-            self._rows = bucket_by_length(draw.rows, self._lengths, self._batch_size, draw.rng)
+            self._rows = bucket_by_length(
+                draw.rows, self._lengths, self._batch_size, draw.rng, codes=self._paired_codes
+            )
         self._size = len(self._rows)
         return draw
 

@@ -1,7 +1,7 @@
 """Texts as flat arrays of token ids, and batches padded only to their longest text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,15 @@ class TokenizedTexts:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text, shape [N]."""
         return np.diff(self.offsets)
+
+    def take(self, rows: NDArray[np.integer]) -> "TokenizedTexts":
+        """Some of the texts, in the order of the rows."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], lengths]).cumsum()
+        # Flat positions of all their tokens, text after text.
+        flat = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        arrays = {name: ids[flat] for name, ids in self.arrays.items()}
+        return TokenizedTexts(arrays, offsets, self.max_length)
 
 
 def tokenize(tokenizer: Any, texts: Sequence[Sequence[str]], max_length: int) -> TokenizedTexts:
@@ -98,6 +107,13 @@ class Collator:
         if self.labels is not None:
             batch["labels"] = torch.from_numpy(self.labels[index].astype(np.int64))
         return batch
+
+    def some(self, rows: int) -> "Collator":
+        """A collator of so many of its rows, or a few less, spread evenly over all."""
+        size = len(self.tokens)
+        chosen = np.arange(0, size, max(1, -(-size // rows)))
+        labels = None if self.labels is None else self.labels[chosen]
+        return replace(self, tokens=self.tokens.take(chosen), labels=labels)
 
 
 def make_collator(

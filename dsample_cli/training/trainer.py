@@ -1,5 +1,6 @@
 """The one place where transformers' Trainer is subclassed and configured."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ from transformers import (
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.training.devices import Device
-from dsample_cli.training.losses import Objective
+from dsample_cli.training.objective import Objective
 from dsample_cli.training.sampler import EpochSampler
-from dsample_cli.training.tokenization import Collator
 
 # transformers' own "constant" would leave the warm-up out.
 _LR_SCHEDULES = {
@@ -97,7 +97,7 @@ def make_trainer(
     optimizer: torch.optim.Optimizer,
     sampler: EpochSampler,
     course: Course,
-    collator: Collator,
+    collator: Callable[[list[int]], dict[str, torch.Tensor]],
     objective: Objective,
     device: Device,
     checkpoints_dir: Path,

@@ -1,18 +1,25 @@
 """Correct a trained run in another way: a new run with the same weights."""
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.core.progress import Listener
+from dsample_cli.core.progress import Listener, WarningsKept
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, Run
 from dsample_cli.runs.workspace import Workspace
-from dsample_cli.workflows.correction import make_wish, read_carried_prior, require_validation
+from dsample_cli.workflows.correction import (
+    make_wish,
+    read_carried_prior,
+    require_class_norms,
+    require_validation,
+)
 from dsample_cli.workflows.derived import derive_run
 from dsample_cli.workflows.evaluate import completed_manifest
 from dsample_cli.workflows.finish import finish_run
+from dsample_cli.workflows.manifest import training_warnings
 from dsample_cli.workflows.model import open_model, uncorrected
 from dsample_cli.workflows.run_data import load_run_datasets
 from dsample_cli.workflows.scoring import resolve_config_score
@@ -46,7 +53,8 @@ def correct(
     config = replace(
         TrainConfig.from_options(manifest["config"]), correct=method, target_prior=target_prior
     )
-    data = load_run_datasets(parent, manifest, config, listener)
+    heard = WarningsKept(listener, training_warnings(manifest))
+    data = load_run_datasets(parent, manifest, config, heard)
     require_validation(method, "validation" in data.parts)
     counts = count_classes(data.parts["train"].codes, len(data.label_names))
     score = resolve_config_score(config, counts).score
@@ -54,14 +62,30 @@ def correct(
     model = uncorrected(open_model(parent, manifest, device, precision), manifest)
     records, best_epoch = read_json_lines(parent.epochs_file), manifest["best_epoch"]
     head = model.norms_and_bias()
+    require_class_norms(method, head is not None)
     wish = make_wish(config, data.label_names, counts, score, records, best_epoch, head)
     if "refit" in manifest:
         wish = replace(wish, carried=read_carried_prior(manifest))
 
+    commands = _commands(parent, manifest, method, target_prior)
+
     def finish(run: Run) -> dict[str, Any]:
         listener.phase("evaluating")
-        return finish_run(run, config, data, model, wish, records, best_epoch, listener)
+        return finish_run(
+            run, config, data, model, wish, records, best_epoch, heard, commands=commands
+        )
 
     label = f"{config.schedule}-correct"
-    run, entries = derive_run(workspace, label, parent, config, {}, finish)
+    run, entries = derive_run(workspace, label, parent, config, {}, finish, commands)
     return TrainResult(run, COMPLETED, len(records), best_epoch, entries["metrics"])
+
+
+def _commands(
+    parent: Run, manifest: dict[str, Any], method: str, target_prior: str
+) -> tuple[str, ...]:
+    """What repeats the correction; nothing where training with the same option does."""
+    if "refit" not in manifest:
+        return ()
+    words = ["dsample", "correct", "--run", parent.id, "--method", method]
+    own = shlex.join([*words, "--target-prior", target_prior])
+    return (*manifest.get("commands", ()), own)

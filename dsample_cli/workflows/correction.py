@@ -20,6 +20,7 @@ from dsample_cli.core.corrections import (
 )
 from dsample_cli.core.epochs import epoch_lengths
 from dsample_cli.core.priors import carried_prior, learning_rates, parse_target_prior, target_prior
+from dsample_cli.core.reweighting import epoch_weights
 from dsample_cli.core.scores import Score
 from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.core.signatures import input_names
@@ -155,6 +156,21 @@ def require_validation(method: str, has_validation: bool) -> None:
         )
 
 
+def require_class_norms(method: str, has_norms: bool) -> None:
+    """Check that a model has what a correction of its class weights needs.
+
+    Raises:
+        ConfigError: If the correction is asked for and the head has no class weights whose lengths
+            count.
+    """
+    if method == "tau-norm" and not has_norms:
+        raise ConfigError(
+            "--correct tau-norm needs a model whose last layer is linear: the class weights of a "
+            "cosine head have no lengths to divide by, and other heads no such weights.",
+            "Use --correct logit-adjust.",
+        )
+
+
 def make_wish(
     config: TrainConfig,
     names: Sequence[str],
@@ -166,16 +182,17 @@ def make_wish(
 ) -> Wish:
     """What a run's config asks for, with the prior that its epochs and its loss left in the model.
 
-    Weights in the loss count as draws: balanced softmax, which takes out what was drawn, leaves a
-    uniform prior.
+    Weights in the loss count as draws, those of single epochs too: balanced softmax, which takes
+    out what was drawn, leaves a uniform prior.
     """
     lengths = epoch_lengths(counts, score, config.make_schedule(), config.planned_epochs)
     rates = learning_rates(lengths, config.lr_schedule, config.lr_warmup)[: best_epoch + 1]
     shares = np.array(
         [[record["expected"][name] for name in names] for record in records[: best_epoch + 1]]
     )
+    weighted = [s * epoch_weights(config, e, counts, s) for e, s in enumerate(shares)]
     drawn = carried_prior(shares, rates)
-    carried = drawn * loss_weights(config, counts, drawn)
+    carried = carried_prior(np.array(weighted), rates) * loss_weights(config, counts, drawn)
     return Wish(
         config.correct,
         read_target_prior(config.target_prior, names, counts),
@@ -260,12 +277,8 @@ def _fit(name: str, wish: Wish, row_weights: NDArray | None) -> Fit:
         "log_carried": np.log(wish.carried),
         "log_data": np.log(wish.counts / wish.counts.sum()),
     }
-    if "head_norms" in input_names(CORRECTIONS[name]):
-        if wish.head is None:
-            raise ConfigError(
-                f"--correct {name} needs a model whose last layer is linear.",
-                "Use --correct logit-adjust.",
-            )
+    require_class_norms(name, wish.head is not None)
+    if wish.head is not None:
         inputs["head_norms"], inputs["head_bias"] = wish.head
     needed = [n for n in input_names(CORRECTIONS[name]) if n not in ("logits", "labels")]
     shift = np.zeros(n_classes)

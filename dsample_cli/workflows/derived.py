@@ -1,7 +1,7 @@
 """Runs that are made of another's training: corrected or refitted."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dsample_cli.core.config import TrainConfig
@@ -20,6 +20,7 @@ _INHERITED = (
     "validation_rows_sha256",
     "select_on",
     "seed",
+    "base_model",
     "versions",
     "device",
     "epochs",
@@ -37,7 +38,7 @@ def derive_run(
     config: TrainConfig,
     entries: Mapping[str, Any],
     finish: Callable[[Run], dict[str, Any]],
-    how: str | None = None,
+    commands: Sequence[str],
 ) -> tuple[Run, dict[str, Any]]:
     """Make a run with the data, the split and the epochs of another.
 
@@ -48,7 +49,7 @@ def derive_run(
         config: Its options.
         entries: Of run.json, where they differ from the parent's.
         finish: Writes what the run holds and returns further entries.
-        how: The command that makes it of its training, if there is more to do than to train.
+        commands: What was done after training, in this order.
 
     Returns:
         The run, completed, and what `finish` returned.
@@ -56,11 +57,16 @@ def derive_run(
     manifest = parent.read_manifest()
     run = workspace.create_run(label)
     with run.locked():
-        run.write_config(config.to_options(), how)
+        run.write_config(config.to_options(), ", then: ".join(commands))
         for file in (parent.split_file, parent.epochs_file):
             shutil.copyfile(file, run.path / file.name)
         inherited = {key: manifest[key] for key in _INHERITED if key in manifest}
-        own = {"status": RUNNING, "created": now(), "parent": parent.id}
+        own = {
+            "status": RUNNING,
+            "created": now(),
+            "parent": parent.id,
+            "commands": list(commands),
+        }
         run.write_manifest(own | {"config": config.to_options()} | inherited | dict(entries))
         try:
             found = finish(run)

@@ -9,7 +9,8 @@ from dsample_cli.core.class_scores import Counts, Floats, effective_number_score
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.epochs import expected_draws
 from dsample_cli.core.progress import Listener
-from dsample_cli.core.schedules import plans
+from dsample_cli.core.reweighting import epoch_weights
+from dsample_cli.core.schedules import EpochPlan, plans
 from dsample_cli.core.scores import Score
 
 # So many times its balanced share is too much for the rarest class.
@@ -66,15 +67,19 @@ def combine_emphasis(counts: Counts, drawn_share: Floats, weights: Floats) -> Em
 
 
 def training_emphasis(config: TrainConfig, score: Score, counts: Counts) -> Emphasis:
-    """What the planned epochs of a run do to each class.
+    """What the planned epochs of a run do to each class; under --drw those that it re-weights.
 
-    Where the run decides between natural and scored epochs, what it does while every epoch
-    improves; example scores count by their class part.
+    They come last, so what they do stays. Where the run decides between natural and scored epochs,
+    what it does while every epoch improves; example scores count by their class part.
     """
-    planned = plans(config.make_schedule(), config.planned_epochs)
-    draws = np.sum([expected_draws(counts, score, p, e) for e, p in enumerate(planned)], axis=0)
-    drawn_share = draws / draws.sum()
-    return combine_emphasis(counts, drawn_share, loss_weights(config, counts, drawn_share))
+    drawn = weighted = np.zeros(len(counts))
+    for epoch, plan in _decisive_epochs(config):
+        draws = expected_draws(counts, score, plan, epoch)
+        drawn = drawn + draws
+        weighted = weighted + draws * epoch_weights(config, epoch, counts, draws / draws.sum())
+    drawn_share = drawn / drawn.sum()
+    weights = loss_weights(config, counts, drawn_share) * weighted / np.maximum(drawn, 1e-8)
+    return combine_emphasis(counts, drawn_share, weights)
 
 
 def tell_double_correction(
@@ -95,6 +100,13 @@ def double_correction_warning(config: TrainConfig, emphasis: Emphasis, names: Se
         f"as in the data and '{names[largest]}' ({counts[largest]}) {factors[largest]:.3g} times, "
         f"{emphasis.over_balance:.1f} times the rarest class's balanced share."
     )
+    if config.drw:
+        first = _decisive_epochs(config)[0][0]
+        return (
+            f"{' and '.join(_favouring(config))} make up for the same imbalance: from epoch "
+            f"{first} on, together {effect} Leave --drw out, or use it with --schedule natural and "
+            "--loss ldam or ce."
+        )
     if config.loss == "weighted":
         return (
             f"--score {config.score} and --loss weighted make up for the same imbalance: together "
@@ -105,6 +117,21 @@ def double_correction_warning(config: TrainConfig, emphasis: Emphasis, names: Se
         f"--tau {config.tau:g} corrects for more than the imbalance: {effect} Use --tau 1, which "
         "is balance whatever is drawn."
     )
+
+
+def _decisive_epochs(config: TrainConfig) -> list[tuple[int, EpochPlan]]:
+    """The planned epochs that --drw re-weights, or all without it."""
+    planned = enumerate(plans(config.make_schedule(), config.planned_epochs))
+    return [(e, plan) for e, plan in planned if config.is_reweighted(e) or not config.drw]
+
+
+def _favouring(config: TrainConfig) -> list[str]:
+    """The options that favour rare classes in the epochs that --drw re-weights."""
+    takes_out_draws = _tau(config) > 0
+    is_scored = any(plan.mix > 0 for _, plan in _decisive_epochs(config))
+    by_score = [f"--score {config.score}"] * (is_scored and not takes_out_draws)
+    by_loss = [f"--loss {config.loss}"] * (takes_out_draws or config.loss == "weighted")
+    return [*by_score, *by_loss, "--drw"]
 
 
 def loss_weights(config: TrainConfig, counts: Counts, drawn_share: Floats) -> Floats:
@@ -119,5 +146,10 @@ def loss_weights(config: TrainConfig, counts: Counts, drawn_share: Floats) -> Fl
         if config.class_weight == "one-minus-share":
             return 1 - counts / counts.sum()
         return effective_number_score(counts, config.weight_beta)
-    tau = {"balanced-softmax": 1.0, "logit-adjusted": config.tau, "vs": config.tau}
-    return np.maximum(drawn_share, 1e-8) ** -tau.get(config.loss, 0.0)
+    return np.maximum(drawn_share, 1e-8) ** -_tau(config)
+
+
+def _tau(config: TrainConfig) -> float:
+    """Power of the drawn share that the loss takes out of the logits."""
+    taus = {"balanced-softmax": 1.0, "logit-adjusted": config.tau, "vs": config.tau}
+    return taus.get(config.loss, 0.0)

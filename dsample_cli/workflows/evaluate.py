@@ -13,6 +13,7 @@ from dsample_cli.data.labels import encode_labels
 from dsample_cli.data.table import is_blank, read_text_table
 from dsample_cli.errors import DataError, RunError
 from dsample_cli.evaluation.report import Evaluation, evaluate_predictions, most_confused
+from dsample_cli.reports.correction import correction_line
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, Run
 from dsample_cli.workflows.correction import prior_shift
@@ -29,12 +30,15 @@ class EvaluateResult:
         source: What was evaluated, in words.
         evaluation: The figures.
         confused: Commonest mistakes as (true, predicted, rows).
+        correction: How the run's logits are corrected and what its probabilities stand for, in
+            words; None when unknown.
     """
 
     run: str | None
     source: str
     evaluation: Evaluation
     confused: list[tuple[str, str, int]]
+    correction: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON object of `dsample evaluate --json`."""
@@ -96,7 +100,7 @@ def evaluate_run(
         parse_thresholds(thresholds) if thresholds else None,
         intervals,
     )
-    return _result(run.id, source, evaluation)
+    return _result(run.id, source, evaluation, correction_line(manifest, target_prior))
 
 
 def evaluate_file(
@@ -150,9 +154,11 @@ def completed_manifest(run: Run) -> dict[str, Any]:
     return manifest
 
 
-def _result(run: str | None, source: str, evaluation: Evaluation) -> EvaluateResult:
+def _result(
+    run: str | None, source: str, evaluation: Evaluation, correction: str | None = None
+) -> EvaluateResult:
     confused = most_confused(evaluation.confusion, evaluation.labels)
-    return EvaluateResult(run, source, evaluation, confused)
+    return EvaluateResult(run, source, evaluation, confused, correction)
 
 
 def _stored_split(run: Run) -> str:

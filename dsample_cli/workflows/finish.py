@@ -1,9 +1,7 @@
 """What follows training: the correction, figures, predictions, the saved model, the report."""
 
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +9,19 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.corrections import Correction
-from dsample_cli.core.progress import Listener
-from dsample_cli.evaluation.report import Evaluation, evaluate_predictions, most_confused
+from dsample_cli.core.progress import WarningsKept
+from dsample_cli.evaluation.calibration import CalibrationBins, calibration_bins
+from dsample_cli.evaluation.report import Evaluation, evaluate_predictions
+from dsample_cli.reports.correction import correction_text
 from dsample_cli.reports.figures import write_confusion_png
-from dsample_cli.reports.html import ClassRow, RunReport, SplitResult, write_run_report
+from dsample_cli.reports.html import write_run_report
+from dsample_cli.reports.model_card import render_model_card
+from dsample_cli.reports.reliability import write_reliability_png
 from dsample_cli.runs.files import write_json, write_json_lines
 from dsample_cli.runs.run import Run
-from dsample_cli.workflows.correction import Choice, Wish, choose_correction
+from dsample_cli.workflows.correction import NONE, Choice, Wish, choose_correction
 from dsample_cli.workflows.datasets import Datasets, Part
+from dsample_cli.workflows.documents import Completed, make_card, make_report, reliabilities
 from dsample_cli.workflows.model import TrainedModel
 from dsample_cli.workflows.predictions import prediction_record
 
@@ -33,9 +36,9 @@ def finish_run(
     wish: Wish,
     records: Sequence[Mapping[str, Any]],
     best_epoch: int,
-    listener: Listener,
+    listener: WarningsKept,
     logits: Mapping[str, NDArray[np.floating]] | None = None,
-    command: str | None = None,
+    commands: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Correct the model as asked and write everything that a completed run holds.
 
@@ -50,12 +53,13 @@ def finish_run(
         wish: The correction that was asked for.
         records: Lines of epochs.jsonl.
         best_epoch: Whose weights the model has.
-        listener: Hears what was corrected and what is wrong.
+        listener: Hears what was corrected and what is wrong; heard the warnings of the training.
         logits: Of the held-out splits, uncorrected, where they are known already.
-        command: What repeats the run; to train by its config when None.
+        commands: What was done after training, in this order.
 
     Returns:
-        Entries of run.json: `correction`, `prior` and, for each held-out split, `metrics`.
+        Entries of run.json: `correction`, `prior`, `warnings` and, for each held-out split,
+        `metrics`.
     """
     if logits is None:
         held_out = [name for name in HELD_OUT if name in data.parts]
@@ -64,30 +68,49 @@ def finish_run(
     choice = choose_correction(
         wish, logits.get("validation"), None if validation is None else validation.codes
     )
-    _tell_correction(choice, listener)
     is_folded = fold_correction(run, model, choice.correction)
-    save_model(run, model.network, model.tokenizer)
+    correction = choice.to_json(data.label_names, is_folded)
+    prior = dict(zip(data.label_names, choice.prior.tolist(), strict=True))
+    if choice.gain is not None:
+        listener.note(correction_text(correction))
     corrected = {name: choice.correction(values) for name, values in logits.items()}
     if choice.validation is not None:
         corrected["validation"] = choice.validation
-    evaluations = {}
-    for split, values in corrected.items():
-        probabilities = _softmax(values)
-        evaluations[split] = _evaluate(data, config, split, probabilities)
-        write_predictions(run, split, data.parts[split], probabilities, data.label_names)
+    probabilities = {split: _softmax(values) for split, values in corrected.items()}
+    evaluations = {s: _evaluate(data, config, s, probs) for s, probs in probabilities.items()}
+    manifest = run.read_manifest()
+    completed = Completed(
+        run,
+        manifest,
+        config,
+        data,
+        model,
+        correction,
+        prior,
+        evaluations,
+        _calibrations(data, logits, evaluations, choice, "refit" in manifest),
+        records,
+        best_epoch,
+        commands,
+    )
+    save_model(run, model.network, model.tokenizer, render_model_card(make_card(completed)))
+    for split, probs in probabilities.items():
+        write_predictions(run, split, data.parts[split], probs, data.label_names)
     write_json(run.metrics_file, {name: e.to_json() for name, e in evaluations.items()})
-    _warn_of_blind_spots(evaluations, listener)
+    of_training, of_results = list(listener.warnings), _blind_spots(evaluations)
+    for warning in of_results:
+        listener.warn(warning)
     if evaluations:
         last = list(evaluations.values())[-1]
         write_confusion_png(run.confusion_file, last.confusion, last.labels)
-        command = command or f"dsample train --config {shlex.quote(str(run.config_file))}"
-        report = _report(run, config, evaluations, records, best_epoch, command)
-        write_run_report(run.report_file, report)
+        write_reliability_png(run.reliability_file, reliabilities(completed))
+        write_run_report(run.report_file, make_report(completed, [*of_training, *of_results]))
     if not config.keep_checkpoints:
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
     return {
-        "correction": choice.to_json(data.label_names, is_folded),
-        "prior": dict(zip(data.label_names, choice.prior.tolist(), strict=True)),
+        "correction": correction,
+        "prior": prior,
+        "warnings": {"training": of_training, "results": of_results},
         "metrics": {name: summary(evaluation) for name, evaluation in evaluations.items()},
     }
 
@@ -103,36 +126,19 @@ def fold_correction(run: Run, model: TrainedModel, correction: Correction) -> bo
     return True
 
 
-def _tell_correction(choice: Choice, listener: Listener) -> None:
-    gain = choice.gain
-    if gain is None:
-        return
-    change = 100 * (gain.after - gain.before)
-    metric = choice.wish.metric.replace("_", "-")
-    worth = (
-        f"{metric} {gain.before:.4f} -> {gain.after:.4f} on rows that it was not fitted on "
-        f"({change:+.1f} points, standard error {100 * gain.error:.1f})"
-    )
-    if choice.method == "none":
-        listener.note(f"No correction: it would not be worth it, {worth}.")
-    elif "logit-adjust" in choice.method or choice.wish.method != "auto":
-        listener.note(f"Corrected by {choice.method}: {worth}.")
-    else:
-        listener.note(f"Calibrated by {choice.method}; logit adjustment not worth it, {worth}.")
-
-
 def summary(evaluation: Evaluation) -> dict[str, Any]:
     """The figures of one split that run.json and `train --json` hold."""
     recalls = {f"{group}_recall": recall for group, recall in evaluation.groups.items()}
     return dict(evaluation.metrics) | recalls
 
 
-def save_model(run: Run, model: Any, tokenizer: Any) -> None:
-    """Write model/ so that it appears whole or not at all."""
+def save_model(run: Run, model: Any, tokenizer: Any, card: str) -> None:
+    """Write model/ with its card so that it appears whole or not at all."""
     partial = run.path / ".model.partial"
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    (partial / "README.md").write_text(card, encoding="utf-8", newline="\n")
     for file in partial.iterdir():
         file.chmod(0o644)  # safetensors writes weights for their owner alone
     shutil.rmtree(run.model_dir, ignore_errors=True)
@@ -174,7 +180,30 @@ def _evaluate(
     )
 
 
-def _warn_of_blind_spots(evaluations: Mapping[str, Evaluation], listener: Listener) -> None:
+def _calibrations(
+    data: Datasets,
+    logits: Mapping[str, NDArray[np.floating]],
+    evaluations: Mapping[str, Evaluation],
+    choice: Choice,
+    is_refitted: bool,
+) -> dict[str, CalibrationBins]:
+    """Calibration on the last split, before the correction and, where one was taken, with it."""
+    if not evaluations:
+        return {}
+    split = list(evaluations)[-1]
+    probabilities, truth = _softmax(logits[split]), data.parts[split].codes
+    right = probabilities.argmax(axis=1) == truth
+    name = "as refitted" if is_refitted else "as trained"
+    found = {name: calibration_bins(probabilities.max(axis=1), right)}
+    corrected = evaluations[split].calibration
+    if choice.method != NONE and corrected is not None:
+        found["corrected"] = corrected
+    return found
+
+
+def _blind_spots(evaluations: Mapping[str, Evaluation]) -> list[str]:
+    """A warning for each split with classes that are never predicted."""
+    warnings = []
     for split, evaluation in evaluations.items():
         confusion = evaluation.confusion
         missed = (confusion.sum(axis=1) > 0) & (confusion.sum(axis=0) == 0)
@@ -183,51 +212,8 @@ def _warn_of_blind_spots(evaluations: Mapping[str, Evaluation], listener: Listen
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             shown = ", ".join(f"'{n}'" for n in names[:5])
             count = "1 class is" if len(names) == 1 else f"{len(names)} classes are"
-            listener.warn(
+            warnings.append(
                 f"{count} never predicted on {split}: {shown}{more}. "
                 "Try more --epochs, or a stronger score: --score inverse."
             )
-
-
-def _report(
-    run: Run,
-    config: TrainConfig,
-    evaluations: Mapping[str, Evaluation],
-    records: Sequence[Mapping[str, Any]],
-    best_epoch: int,
-    command: str,
-) -> RunReport:
-    split, evaluation = list(evaluations.items())[-1]
-    options = config.to_options()
-    shown = ("data", "val", "test", "model", "schedule", "score")
-    return RunReport(
-        run=run.id,
-        command=command,
-        created=str(run.read_manifest()["created"])[:16].replace("T", " ") + " UTC",
-        model=config.model,
-        schedule=config.schedule,
-        score=config.score,
-        settings=[
-            (name, Path(str(value)).name if name in ("data", "val", "test") else _shown(value))
-            for name, value in options.items()
-            if name not in shown[3:]
-        ],
-        splits=[
-            SplitResult(name, e.rows, e.metrics, e.intervals, e.groups)
-            for name, e in evaluations.items()
-        ],
-        class_split=split,
-        classes=[
-            ClassRow(c.label, c.train_count, c.support, c.precision, c.recall, c.f1, group)
-            for c, group in zip(evaluation.per_class, evaluation.class_groups, strict=True)
-        ],
-        confusion=evaluation.confusion,
-        epochs=list(records),
-        best_epoch=best_epoch,
-        most_confused=most_confused(evaluation.confusion, evaluation.labels),
-        warnings=[],
-    )
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return warnings

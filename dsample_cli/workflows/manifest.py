@@ -35,6 +35,12 @@ def first_manifest(config: TrainConfig, data: Datasets) -> dict[str, Any]:
     }
 
 
+def training_warnings(manifest: dict[str, Any]) -> list[str]:
+    """What a run was warned of before its results were known."""
+    found: list[str] = (manifest.get("warnings") or {}).get("training", [])
+    return found
+
+
 def _versions() -> dict[str, str]:
     versions = {"dsample": __version__, "python": platform.python_version()}
     for package in _PACKAGES:

@@ -47,6 +47,9 @@ _KINDS = {
     "score": _Kind(_TRAIN, "--score", _TRAIN_DEFAULTS, _TRAIN_WORDS),
     "schedule": _Kind(_TRAIN, "--schedule", _TRAIN_DEFAULTS, _TRAIN_WORDS),
     "loss": _Kind(_TRAIN, "--loss", _TRAIN_DEFAULTS, _TRAIN_WORDS),
+    "contrastive": _Kind(
+        f"{_TRAIN} --contrastive 0.5", "--contrastive-form", _TRAIN_DEFAULTS, _TRAIN_WORDS
+    ),
     "correction": _Kind(_TRAIN, "--correct", _TRAIN_DEFAULTS, _TRAIN_WORDS),
     "head": _Kind(_REFIT, "--head", _REFIT_DEFAULTS, _REFIT_WORDS),
     "resampling": _Kind(_REFIT, "--resample", _REFIT_DEFAULTS, _REFIT_WORDS),
@@ -77,11 +80,11 @@ class MethodOption:
 
 @dataclass(frozen=True)
 class Method:
-    """A score, schedule, loss, correction, head or resampling of features.
+    """A score, schedule, loss, contrastive loss, correction, head or resampling of features.
 
     Attributes:
         name: What a user types; a correction and a head may have the same.
-        kind: "score", "schedule", "loss", "correction", "head" or "resampling".
+        kind: "score", "schedule", "loss", "contrastive", "correction", "head" or "resampling".
         flag: Of the option that names it.
         family: What it is among those of its kind, such as "example score".
         is_default: Whether it is taken unasked.
@@ -164,6 +167,11 @@ def _all_methods() -> list[Method]:
         ("example score", "score", _of_functions(EXAMPLE_SCORES)),
         ("schedule", "schedule", _of_functions(SCHEDULES)),
         ("loss", "loss", _of_source("losses", "LOSSES")),
+        (
+            "contrastive loss",
+            "contrastive",
+            _of_source("contrastive", "CONTRASTIVE_LOSSES"),
+        ),
         ("correction", "correction", _of_functions(CORRECTIONS)),
         ("head", "head", _of_source("refit", "REFITS")),
         (
@@ -228,7 +236,7 @@ def _describe(name: str, kind: str, family: str, strategy: _Strategy) -> Method:
         kind,
         typed.flag,
         family,
-        typed.defaults.get(kind) == name,
+        typed.defaults.get(_option(typed.flag)) == name,
         doc.summary,
         doc.formula,
         when,
@@ -295,6 +303,10 @@ def _examples(name: str, kind: str, family: str, defaults: Mapping[str, Any]) ->
 
 def _as_typed(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}"
+
+
+def _option(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")
 
 
 def _flag(option: str) -> str:

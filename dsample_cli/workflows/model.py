@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from dsample_cli.training.devices import Device
     from dsample_cli.training.tokenization import Collator
 
+# What run.json calls the head of a run that was trained with one.
+COSINE = "cosine"
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -141,7 +144,13 @@ def uncorrected(model: TrainedModel, manifest: dict[str, Any]) -> TrainedModel:
 
 def has_head_beside(manifest: dict[str, Any]) -> bool:
     """Whether a run's head is not the last layer of its model."""
-    return bool((manifest.get("refit") or {}).get("kept_beside"))
+    is_refitted = bool((manifest.get("refit") or {}).get("kept_beside"))
+    return is_refitted or has_cosine_head(manifest)
+
+
+def has_cosine_head(manifest: dict[str, Any]) -> bool:
+    """Whether a run has the cosine head that training made, which a refit replaces."""
+    return manifest.get("head") == COSINE
 
 
 def is_kept_beside(manifest: dict[str, Any]) -> bool:

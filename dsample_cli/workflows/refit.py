@@ -10,11 +10,12 @@ import numpy as np
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.heads import Head, LinearHead
-from dsample_cli.core.progress import Listener
+from dsample_cli.core.progress import Listener, WarningsKept
 from dsample_cli.core.refitting import RefitConfig
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.core.signatures import call_with
+from dsample_cli.errors import ConfigError
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, Run
 from dsample_cli.runs.workspace import Workspace
@@ -30,8 +31,10 @@ from dsample_cli.workflows.derived import derive_run
 from dsample_cli.workflows.evaluate import completed_manifest
 from dsample_cli.workflows.features import Features, run_features
 from dsample_cli.workflows.finish import HELD_OUT, finish_run
+from dsample_cli.workflows.manifest import training_warnings
 from dsample_cli.workflows.model import (
     TrainedModel,
+    has_cosine_head,
     has_head_beside,
     open_model,
     uncorrected,
@@ -113,16 +116,16 @@ def refit(
         DsampleError: If the run, its data or the options cannot be used.
     """
     _check_extra(wanted)
-    start = _open(
-        _training_of(run, workspace, listener), listener, changes or {}, device, precision
-    )
+    training = _training_of(run, workspace, listener)
+    heard = WarningsKept(listener, training_warnings(training.read_manifest()))
+    start = _open(training, heard, wanted.head, changes or {}, device, precision)
     if wanted.seed is None:
         wanted = replace(wanted, seed=start.config.seed)
     began = perf_counter()
-    features = run_features(start.run, start.model, start.data, use_cache, listener)
+    features = run_features(start.run, start.model, start.data, use_cache, heard)
     extracted = perf_counter()
-    listener.phase("refitting the head")
-    refitted = _refit(start, features, wanted, listener)
+    heard.phase("refitting the head")
+    refitted = _refit(start, features, wanted, heard)
     seconds = {
         "features": round(extracted - began, 3),
         "head": round(perf_counter() - extracted, 3),
@@ -134,7 +137,7 @@ def refit(
         "kept_beside": not isinstance(refitted.head, LinearHead),
         "seconds": seconds,
     }
-    return _store(start, workspace, features, refitted, wanted, entry, listener)
+    return _store(start, workspace, features, refitted, wanted, entry, heard)
 
 
 def _training_of(run: Run, workspace: Workspace, listener: Listener) -> Run:
@@ -153,17 +156,29 @@ def _training_of(run: Run, workspace: Workspace, listener: Listener) -> Run:
 
 
 def _open(
-    run: Run, listener: Listener, changes: Mapping[str, Any], device: str, precision: str
+    run: Run,
+    listener: Listener,
+    head: str,
+    changes: Mapping[str, Any],
+    device: str,
+    precision: str,
 ) -> _Start:
     manifest = completed_manifest(run)
     config = replace(TrainConfig.from_options(manifest["config"]), **changes)
     data = load_run_datasets(run, manifest, config, listener)
     require_validation(config.correct, "validation" in data.parts)
+    if has_cosine_head(manifest) and head == "tau-norm":
+        raise ConfigError(
+            "--head tau-norm divides by the lengths of class weights, and the cosine head of "
+            f"run {run.id} has none.",
+            "Use --head crt.",
+        )
     counts = count_classes(data.parts["train"].codes, len(data.label_names))
     score = resolve_config_score(config, counts).score
     listener.phase("loading the model")
     model = uncorrected(open_model(run, manifest, device, precision), manifest)
-    model = replace(model, head=None)  # what is beside is of another refit
+    # What is beside is of another refit, or the cosine head that the last layer stands for.
+    model = replace(model, head=None)
     records = read_json_lines(run.epochs_file)
     wish = make_wish(config, data.label_names, counts, score, records, manifest["best_epoch"], None)
     if "refit" in manifest and not has_head_beside(manifest):
@@ -221,13 +236,13 @@ def _store(
     refitted: "Refitted",
     wanted: RefitConfig,
     entry: dict[str, Any],
-    listener: Listener,
+    listener: WarningsKept,
 ) -> RefitResult:
     """Write the new run: the training under the refitted head."""
     model, config, parts = _with_head(start.model, refitted.head), start.config, start.data.parts
     carried = start.wish.carried if refitted.carried is None else refitted.carried
     wish = replace(start.wish, carried=carried, head=model.norms_and_bias())
-    command, best_epoch = _command(start, wanted), start.manifest["best_epoch"]
+    commands, best_epoch = (_command(start, wanted),), start.manifest["best_epoch"]
 
     def finish(run: Run) -> dict[str, Any]:
         listener.phase("evaluating")
@@ -242,7 +257,7 @@ def _store(
             best_epoch,
             listener,
             logits,
-            command,
+            commands,
         )
 
     device = model.device
@@ -254,7 +269,7 @@ def _store(
         "device": {"type": device.type, "name": device.name, "precision": device.precision},
     }
     label = f"{config.schedule}-{wanted.head}"
-    run, found = derive_run(workspace, label, start.run, config, entries, finish, command)
+    run, found = derive_run(workspace, label, start.run, config, entries, finish, commands)
     epochs, metrics = len(start.records), found["metrics"]
     return RefitResult(run, COMPLETED, epochs, best_epoch, metrics, start.run.id, entry)
 

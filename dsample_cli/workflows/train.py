@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
 from dsample_cli.core.imbalance import frequency_groups
-from dsample_cli.core.progress import Listener
+from dsample_cli.core.progress import Listener, WarningsKept
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.schedules import plans
 from dsample_cli.core.scores import Score
@@ -26,12 +26,17 @@ from dsample_cli.runs.run import (
     Run,
 )
 from dsample_cli.runs.workspace import Workspace
-from dsample_cli.workflows.correction import make_wish, read_target_prior, require_validation
+from dsample_cli.workflows.correction import (
+    make_wish,
+    read_target_prior,
+    require_class_norms,
+    require_validation,
+)
 from dsample_cli.workflows.datasets import Datasets, load_datasets
 from dsample_cli.workflows.double_correction import tell_double_correction
 from dsample_cli.workflows.finish import finish_run
-from dsample_cli.workflows.manifest import first_manifest, now
-from dsample_cli.workflows.model import TrainedModel
+from dsample_cli.workflows.manifest import first_manifest, now, training_warnings
+from dsample_cli.workflows.model import COSINE, TrainedModel
 from dsample_cli.workflows.run_data import load_run_datasets
 from dsample_cli.workflows.scoring import (
     most_repeated,
@@ -82,7 +87,9 @@ def train(
         DsampleError: If the data, the options or the workspace cannot be used. A run that had
             begun stays in the workspace with the status `failed`.
     """
-    data = load_datasets(config, listener)
+    require_class_norms(config.correct, not config.has_cosine_head)
+    heard = WarningsKept(listener)
+    data = load_datasets(config, heard)
     if config.epochs == AUTO:
         config = replace(config, epochs=auto_epochs(len(data.parts["train"].rows)))
     run = _shared(lambda: workspace.create_run(config.schedule), config)
@@ -91,7 +98,7 @@ def train(
         run.write_config(config.to_options())
         run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
         run.write_manifest(first_manifest(config, data))
-        return _guarded(run, config, data, listener)
+        return _guarded(run, config, data, heard)
 
 
 def resume(run: Run, listener: Listener) -> TrainResult:
@@ -114,9 +121,10 @@ def resume(run: Run, listener: Listener) -> TrainResult:
     config = TrainConfig.from_options(manifest["config"])
     run = _shared(lambda: run, config)
     with run.locked():
-        data = load_run_datasets(run, manifest, config, listener)
+        heard = WarningsKept(listener, training_warnings(manifest))
+        data = load_run_datasets(run, manifest, config, heard)
         run.update_manifest(status=RUNNING)
-        return _guarded(run, config, data, listener)
+        return _guarded(run, config, data, heard)
 
 
 def _shared(make_run: Callable[[], Run], config: TrainConfig) -> Run:
@@ -137,7 +145,7 @@ def _guarded(
     run: Run,
     config: TrainConfig,
     data: Datasets,
-    listener: Listener,
+    listener: WarningsKept,
 ) -> TrainResult:
     """Train, and leave the run with a true status whatever happens."""
     try:
@@ -155,13 +163,13 @@ def _train(
     run: Run,
     config: TrainConfig,
     data: Datasets,
-    listener: Listener,
+    listener: WarningsKept,
 ) -> TrainResult:
     # Imported here: the data was checked without waiting for torch.
     from dsample_cli.training import distributed
     from dsample_cli.training.devices import choose_device
+    from dsample_cli.training.encoders import hub_id
     from dsample_cli.training.fit import fit, prepare
-    from dsample_cli.training.heads import head_parameters
 
     part = data.parts["train"]
     counts = count_classes(part.codes, len(data.label_names))
@@ -189,6 +197,8 @@ def _train(
     run.update_manifest(
         config=config.to_options(),
         device={"type": device.type, "name": device.name, "precision": device.precision},
+        base_model=hub_id(config.model),
+        warnings={"training": listener.warnings},
     )
     earlier = read_json_lines(run.epochs_file)
     distributed.wait_for_all()  # before rank 0 cuts the file
@@ -218,7 +228,7 @@ def _train(
     entries: dict[str, Any] = {"metrics": {}}
     if is_main:
         trained = TrainedModel(
-            result.model, result.tokenizer, device, data.label_names, config.max_length
+            result.model, result.tokenizer, device, data.label_names, config.max_length, result.head
         )
         wish = make_wish(
             config,
@@ -227,11 +237,14 @@ def _train(
             resolved.score,
             result.records,
             result.best_epoch,
-            head_parameters(result.model),
+            trained.norms_and_bias(),
         )
         entries = finish_run(
             run, config, data, trained, wish, result.records, result.best_epoch, listener
         )
+        if result.head is not None:
+            entries["head"] = COSINE
+            _tell_cosine_head(entries["correction"]["method"], listener)
     distributed.leave()
     run.update_manifest(
         status=COMPLETED,
@@ -305,6 +318,13 @@ def _tell_plan(
             f"All {config.planned_epochs} epochs of --schedule {config.schedule} are warmup: none "
             "draws by the score or is judged. Lower --warmup-epochs or raise --epochs."
         )
+
+
+def _tell_cosine_head(correction: str, listener: Listener) -> None:
+    kept, same = "The cosine head is kept", "the same labels, with nearly the same probabilities"
+    if correction != "none":
+        kept, same = "The cosine head and its correction are kept", "as the uncorrected head does"
+    listener.note(f"{kept} in head.safetensors beside the model; model/ alone predicts {same}.")
 
 
 def _tell_repetitions(

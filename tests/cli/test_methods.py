@@ -12,7 +12,7 @@ from dsample_cli.workflows.methods import methods
 
 COMMANDS = typer.main.get_command(app).commands
 ALL = methods().methods
-KINDS = ("score", "schedule", "loss", "correction", "head", "resampling")
+KINDS = ("score", "schedule", "loss", "contrastive", "correction", "head", "resampling")
 
 
 def test_the_json_has_the_keys_of_the_contract(dsample):
@@ -52,10 +52,10 @@ def test_the_list_shows_every_name_and_summary(dsample):
         assert method.summary in text
     for heading in (
         *("Class scores", "Resampling", "Example scores", "Schedules", "Losses"),
-        *("Corrections", "Heads", "Feature resampling"),
+        *("Contrastive losses", "Corrections", "Heads", "Feature resampling"),
     ):
         assert f"\n{heading}\n" in f"\n{done.out}"
-    assert done.out.count("(default)") == 4
+    assert done.out.count("(default)") == 5
     assert max(map(len, done.out.splitlines())) <= 110
 
 

@@ -27,6 +27,7 @@ RUN_FILES = {
     "predictions-validation.jsonl",
     "report.html",
     "confusion.png",
+    "reliability.png",
     "model",
 }
 EPOCH_KEYS = {

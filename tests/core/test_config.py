@@ -67,6 +67,12 @@ IMPOSSIBLE = [
     ("groups", "many"),
     ("loss", "bce"),
     ("class_weight", "inverse"),
+    ("drw_start", -0.1),
+    ("drw_start", 1.0),
+    ("drw_start", math.nan),
+    ("drw_beta", 1.0),
+    ("drw_beta", -0.1),
+    ("drw_beta", math.nan),
 ]
 # Options that only some schedules look at.
 SCHEDULE_OF = {"switch_start": "switch", "warmup_epochs": "warmup"}
@@ -103,6 +109,7 @@ def test_options_survive_the_way_to_a_config_file_and_back():
         loss="equalization",
         equalization_share=0.0,
         class_weight="effective-number",
+        drw=True,
         keep_checkpoints=True,
     )
     options = config.to_options()

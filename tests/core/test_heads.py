@@ -5,6 +5,7 @@ import pytest
 
 from dsample_cli.core import corrections
 from dsample_cli.core.heads import (
+    CosineHead,
     GatedAlignment,
     LinearHead,
     NearestMean,
@@ -58,6 +59,28 @@ def test_golden_distances_and_cosines_to_class_means():
     assert -squared_distances(point, MEANS)[0] == pytest.approx([-3.06, -0.26, -5.86])
     cosines = unit_rows(point) @ unit_rows(MEANS).T
     assert cosines[0] == pytest.approx([0.485643, 0.874157, -0.961524], abs=1e-6)
+
+
+@pytest.mark.parametrize("length", [0.3, 1.0, 20.0])
+def test_a_cosine_head_goes_by_the_direction_alone(length):
+    head = CosineHead(MEANS, 30.0)
+    golden = 30 * np.array([0.485643, 0.874157, -0.961524])
+    assert head(length * np.array([[0.5, 0.9]]))[0] == pytest.approx(golden, abs=1e-4)
+    assert CosineHead(length * MEANS, 30.0)(H) == pytest.approx(head(H))
+    assert head(np.zeros((1, 2))).tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_the_linear_head_that_stands_for_a_cosine_head(has_bias):
+    """It is the same for features of the given length, and up to a factor for all others."""
+    head = CosineHead(MEANS, 30.0)
+    linear = head.linear(1.5, has_bias)
+    assert (linear.bias is not None) == has_bias
+    assert not has_bias or linear.bias.tolist() == [0] * 3
+    features = np.random.default_rng(0).normal(size=(20, 2))
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    assert linear(1.5 * features / lengths) == pytest.approx(head(features))
+    assert linear(features) == pytest.approx(head(features) * lengths / 1.5)
 
 
 def test_features_are_centred_then_of_length_one():

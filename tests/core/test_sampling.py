@@ -254,3 +254,24 @@ def test_bucketing_reduces_padding():
         return sum(int((b.max() - b).sum()) for b in batches(lengths[order], 32))
 
     assert padding(bucket_by_length(rows, lengths, 32, rng)) < 0.1 * padding(rows)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), min_size=1, max_size=60),
+    st.integers(1, 4),
+)
+def test_bucketing_in_pairs_leaves_alone_only_what_is_odd_in_its_pool(examples, half):
+    codes, lengths = np.array(examples).T
+    rows = np.random.default_rng(0).permutation(len(codes))
+    batch = 2 * half
+    ordered = bucket_by_length(rows, lengths, batch, np.random.default_rng(1), codes=codes)
+    assert sorted(ordered.tolist()) == list(range(len(codes)))
+    lone = sum(int((np.bincount(codes[part]) == 1).sum()) for part in batches(ordered, batch))
+    # All rows are in one pool here.
+    assert lone <= (np.bincount(codes) % 2 == 1).sum()
+
+
+def test_pairs_are_as_like_in_length_as_can_be():
+    lengths, codes = np.array([9, 1, 8, 2, 5]), np.array([0, 0, 0, 0, 1])
+    ordered = bucket_by_length(np.arange(5), lengths, 6, np.random.default_rng(0), codes=codes)
+    assert ordered.tolist() == [1, 3, 2, 0, 4]

@@ -12,7 +12,6 @@ from dsample_cli.evaluation.metrics import (
     SUMMARY_METRICS,
     class_reports,
     confusion_matrix,
-    expected_calibration_error,
     group_recall,
     metrics_from_confusion,
     negative_log_likelihood,
@@ -157,20 +156,6 @@ def test_an_epoch_is_measured_fast():
     start = time.perf_counter()
     summary_metrics(true, predicted, 150)
     assert time.perf_counter() - start < 0.25
-
-
-def test_calibration_error_has_the_golden_value():
-    confidence, correct = np.array([0.95, 0.85, 0.85, 0.65, 0.55]), np.array([1, 1, 0, 1, 0])
-    assert expected_calibration_error(confidence, correct) == pytest.approx(0.33)
-    assert expected_calibration_error(confidence, correct, bins=10) == pytest.approx(0.33)
-
-
-def test_calibration_bins_are_closed_above():
-    confidence, correct = np.array([0.2, 0.2 + 1e-9]), np.array([1, 0])
-    # Together the two would cancel: (1 - 0.2) + (0 - 0.2) = 0.6 of 2 rows. Apart they add up.
-    assert expected_calibration_error(confidence, correct, bins=15) == pytest.approx(0.5)
-    assert expected_calibration_error(np.array([0.0, 1.0]), np.array([0, 1])) == 0.0
-    assert expected_calibration_error(np.array([]), np.array([])) == 0.0
 
 
 def test_negative_log_likelihood_agrees_with_scikit_learn():

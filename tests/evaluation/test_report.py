@@ -24,8 +24,10 @@ def test_json_has_the_keys_of_the_contract():
         "g_mean",
         "mcc",
         "ece",
+        "classwise_ece",
     ]
     assert found["metrics"]["ece"] is None
+    assert found["metrics"]["classwise_ece"] is None
     assert list(found["per_class"][0]) == [
         "label",
         "support",
@@ -52,6 +54,8 @@ def test_calibration_reads_the_probability_of_the_predicted_class():
         np.array([0, 1]), np.array([0, 1]), ["a", "b"], probabilities=probabilities
     )
     assert found.metrics["ece"] == pytest.approx(0.5)
+    assert found.metrics["classwise_ece"] == pytest.approx(0.1), "each bin holds both classes"
+    assert found.calibration.rows.sum() == 2
 
 
 def test_groups_follow_train_counts_or_thresholds_or_support():

@@ -9,8 +9,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from dsample_cli.reports._calibration_section import calibration_section, calibration_text
+from dsample_cli.reports._correction_section import correction_section
 from dsample_cli.reports.html import (
     ClassRow,
+    ClassShares,
+    CorrectionGain,
+    CorrectionReport,
+    Reliability,
     RunReport,
     SplitResult,
     render_run_report,
@@ -82,7 +88,26 @@ def report() -> RunReport:
         epochs=epochs,
         best_epoch=1,
         most_confused=[(NASTY[1], NASTY[0], 5)],
-        warnings=["<img src=x onerror=alert(1)>"],
+        warnings=["<img src=x onerror=alert(1)>", "Use --max-length 16 or 'a--b'."],
+        facts=[("Loss", "ce"), ("Made of", "natural-<b>0")],
+        correction=CorrectionReport(
+            "Corrected by logit-adjust+temperature",
+            "logit-adjust+temperature",
+            True,
+            CorrectionGain("macro_f1", 0.6012, 0.6543, 0.0123, is_taken=True),
+            "equal class shares",
+            {"strength_carried": 1.0, "strength_data": 0.25, "temperature": 1.234},
+            [
+                ClassShares(label, natural, 0.4, 1 / 3, bias)
+                for label, natural, bias in zip(
+                    NASTY, (0.9009, 0.0901, 0.0009), (-1.5, 0.5, 1.0), strict=True
+                )
+            ],
+        ),
+        calibration=[
+            Reliability("as trained", [0, 20, 40], [0, 0.5, 0.9], [0, 0.6, 0.7], 0.1667, 0.2),
+            Reliability("corrected", [0, 20, 40], [0, 0.55, 0.8], [0, 0.6, 0.7], 0.0833, 0.1),
+        ],
     )
 
 
@@ -97,7 +122,10 @@ def test_the_page_is_well_formed_and_has_its_sections(html):
     headings = [tag for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
     assert headings[0] == "h1"
     assert headings.count("h1") == 1
-    for title in ("Results", "Classes", "Mistakes", "Training", "Repeat this run"):
+    for title in (
+        *("Results", "Classes", "Mistakes", "Correction", "Calibration", "Training"),
+        "Repeat this run",
+    ):
         assert f"<h2>{title}</h2>" in html
 
 
@@ -127,9 +155,9 @@ def test_the_policy_allows_the_script_of_the_page_and_nothing_from_outside(html)
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_three_pictures_are_embedded_with_descriptions(html):
+def test_four_pictures_are_embedded_with_descriptions(html):
     images = [attributes for tag, attributes in Page(html).elements if tag == "img"]
-    assert len(images) == 3
+    assert len(images) == 4
     for image in images:
         kind, encoded = image["src"].split(",", 1)
         assert kind == "data:image/png;base64"
@@ -149,6 +177,72 @@ def test_figures_are_shown(html):
     assert html.count('<tr class="kept">') == 1
 
 
+def test_the_correction_is_shown_with_what_it_is_worth(html):
+    texts = Page(html).texts
+    for text in ("0.601", "0.654", "+5.3 points", "standard error 1.2", "Macro-F1 corrected"):
+        assert text in texts
+    (lead,) = [text for text in texts if text.startswith("Corrected by")]
+    assert "folded into the last layer" in lead
+    assert "The probabilities stand for equal class shares." in lead
+    assert "1 × log of the prior left by training, 0.25 × log of the training shares" in lead
+    assert "temperature 1.23." in lead
+    assert {"90.1%", "0.09%", "-1.50", "33.3%"} <= set(texts)
+
+
+def test_what_was_tried_and_left_is_told_so(report):
+    left = replace(report.correction.gain, is_taken=False)
+    shares = [replace(of_class, bias=0.0) for of_class in report.correction.shares]
+    nothing = replace(
+        report.correction, verdict="No correction", method="none", gain=left, shares=shares
+    )
+    html = correction_section(nothing)
+    assert "Macro-F1 with logit adjustment, not taken" in html
+    assert "Logit bias" not in html
+    assert "folded" not in html
+    calibrated = replace(report.correction, method="temperature", is_folded=False, gain=left)
+    html = correction_section(calibrated)
+    assert "Logit bias" in html
+    assert "kept beside the saved model" in html
+
+
+def test_the_calibration_is_told_in_words(report, html):
+    (lead,) = [text for text in Page(html).texts if text.startswith("Calibrated on average")]
+    assert "on the test split the model is right in 66.7% of its answers" in lead
+    assert "on average 71.7% sure of them, a difference that chance may account for." in lead
+    assert "ECE: 0.167 as trained, 0.083 corrected." in lead
+    assert "stand for equal class shares, not for those of these rows" in lead
+    assert "rough" not in lead
+    few = replace(report.calibration[0], rows=[0, 2, 4])
+    lead = calibration_section(replace(report, calibration=[few]))
+    assert "6 rows give no more than a rough picture." in lead
+    assert "corrected." not in lead
+
+
+@pytest.mark.parametrize(
+    ("confidence", "accuracy", "verdict", "amount"),
+    [
+        (0.9, 0.8, "Over-confident", "10.0 points too much"),
+        (0.8, 0.9, "Under-confident", "10.0 points too little"),
+        (0.8, 0.81, "Calibrated on average", "a difference that chance may account for"),
+        (1.0, 1.0, "Calibrated on average", "100.0% sure of them"),
+    ],
+)
+def test_what_is_beyond_chance_is_called_so(confidence, accuracy, verdict, amount):
+    panel = Reliability("as trained", [400], [confidence], [accuracy], 0.1, 0.1)
+    text = calibration_text(panel, "validation")
+    assert text.startswith(f"{verdict}: on the validation split")
+    assert text.endswith(f" {amount}.")
+
+
+def test_header_shows_where_the_run_came_from(html):
+    texts = Page(html).texts
+    assert texts[texts.index("Made of") + 1] == "natural-<b>0"
+
+
+def test_lines_of_warnings_do_not_break_within_options(html):
+    assert 'Use <span class="option">--max-length</span> 16 or' in html
+
+
 def test_a_class_without_support_has_no_recall_and_sorts_last(html):
     row = next(row for row in html.split("<tr>") if "<bdi>정상</bdi>" in row)
     assert row.count('data-value="">–') == 2
@@ -158,7 +252,7 @@ def test_a_class_without_support_has_no_recall_and_sorts_last(html):
 def test_a_bare_report_is_still_a_page(report):
     bare = replace(
         report, splits=[], classes=[], confusion=np.zeros((0, 0), int), epochs=[], warnings=[],
-        settings=[], most_confused=[], best_epoch=None,
+        settings=[], most_confused=[], best_epoch=None, facts=[], correction=None, calibration=[],
     )  # fmt: skip
     page = Page(render_run_report(bare))
     assert page.open == []

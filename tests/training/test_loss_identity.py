@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dsample_cli.core.class_scores import class_weights, expected_share
-from dsample_cli.training.losses import Objective
+from dsample_cli.training.objective import Objective
 
 COUNTS = np.array([900, 90, 10])
 MEANS = np.array([[0.0, 0.0], [1.8, 0.0], [0.5, 1.6]])

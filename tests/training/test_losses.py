@@ -15,6 +15,8 @@ from dsample_cli.errors import ConfigError
 from dsample_cli.training.losses import (
     LOSSES,
     cross_entropy,
+    ldam_loss,
+    ldam_margins,
     loss_weights,
     seesaw_loss,
     smoothing_by_class,
@@ -80,6 +82,7 @@ GOLDEN_WEIGHTS = [
     ("effective-number", 0.999, (0.340018, 0.669981, 1.990001), 0.829780, 0.829780),
     ("effective-number", 0.99, (0.401302, 0.698145, 1.900553), None, None),
 ]
+COSINES = torch.tensor([[0.6, 0.2, -0.1], [0.1, 0, 0.3]], dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("name", "options", "golden"), GOLDEN)
@@ -122,6 +125,20 @@ def test_golden_smoothing():
         assert by_class[row].item() == pytest.approx(plain.item(), abs=1e-6)
 
 
+def test_golden_ldam():
+    margins = (0.319472, 0.379918, 0.5)
+    assert ldam_margins(COUNTS).tolist() == pytest.approx(margins, abs=1e-6)
+    found = ldam_loss(30 * COSINES, torch.tensor([0, 2]), COUNTS)
+    assert found.tolist() == pytest.approx((0.085537, 9.048705), abs=1e-6)
+    assert found.mean().item() == pytest.approx(4.567121, abs=1e-6)
+
+
+def test_the_margins_are_those_of_the_data_whatever_is_drawn():
+    labels = torch.tensor([0, 2])
+    found = [losses("ldam", 30 * COSINES, labels, share=share) for share in (SHARE, EQUAL / 100)]
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "other", "other_options"),
     [
@@ -134,6 +151,7 @@ def test_golden_smoothing():
         ("seesaw", {"seesaw_p": 0.0, "seesaw_q": 0.0}, "ce", {}),
         ("equalization", {"equalization_drop": 0.0}, "ce", {}),
         ("equalization", {"equalization_share": 0.0}, "ce", {}),
+        ("ldam", {"ldam_margin": 0.0}, "ce", {}),
         (
             "label-aware-smoothing",
             {"smoothing_many": 0.2, "smoothing_few": 0.2},
@@ -271,6 +289,8 @@ BAD_OPTIONS = [
     ("seesaw", "seesaw_q", math.nan),
     ("equalization", "equalization_share", 2.0),
     ("equalization", "equalization_drop", -0.1),
+    ("ldam", "ldam_margin", -0.1),
+    ("ldam", "ldam_scale", 0.0),
 ]
 
 

@@ -7,7 +7,8 @@ from dsample_cli.core.config import LOSS_NAMES
 from dsample_cli.errors import ConfigError
 from dsample_cli.training.devices import choose_device
 from dsample_cli.training.inference import predict_logits
-from dsample_cli.training.losses import LOSSES, Objective, cross_entropy
+from dsample_cli.training.losses import LOSSES, cross_entropy
+from dsample_cli.training.objective import Objective
 from dsample_cli.training.optim import auto_lr, build_optimizer, head_parameter_names
 from dsample_cli.training.tiny import build_tiny
 from dsample_cli.training.tokenization import make_collator, tokenize
@@ -65,6 +66,19 @@ def test_the_objective_goes_by_the_share_of_the_epoch():
     assert objective(Outputs, rows).item() == pytest.approx(0.833663, abs=1e-6)
     objective.restart()
     assert objective(Outputs, rows).item() == pytest.approx(0.833663, abs=1e-6)
+
+
+def test_the_objective_weighs_the_classes_of_an_epoch():
+    objective, rows = Objective("ce", LABELS, COUNTS), torch.arange(3)
+    plain = cross_entropy(LOGITS, LABELS)
+    weights = np.array([0.5, 1.0, 3.0])
+    objective.restart(weights=weights)
+    expected = (plain * torch.tensor([0.5, 3.0, 1.0])).mean().item()  # of the labels 0, 2, 1
+    for _ in range(2):
+        assert objective(Outputs, rows).item() == pytest.approx(expected, abs=1e-6)
+        objective.restart()
+    objective.restart(weights=np.ones(3))
+    assert objective(Outputs, rows).item() == plain.mean().item()
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"soft-f1", "equalization"}))

@@ -49,6 +49,16 @@ def test_collator_pads_like_the_tokenizer(tokenizer, side):
     assert batch["labels"].tolist() == rows
 
 
+def test_some_rows_of_a_collator_are_spread_over_all(tokenizer):
+    every = make_collator(tokenizer, tokenize(tokenizer, [TEXTS], 64), np.arange(20))
+    some = every.some(4)
+    assert len(some.tokens) == 4
+    expected, found = every([0, 5, 10, 15]), some([0, 1, 2, 3])
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert len(every.some(7).tokens) == 7
+    assert len(every.some(100).tokens) == 20
+
+
 def test_no_texts_at_all(tokenizer):
     assert len(tokenize(tokenizer, [[]], 8)) == 0
 

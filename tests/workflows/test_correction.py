@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dsample_cli.core.class_scores import CLASS_SCORES
+from dsample_cli.core.class_scores import CLASS_SCORES, effective_number_score
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.corrections import log_losses
 from dsample_cli.core.epochs import EpochDrawer
@@ -347,6 +347,16 @@ def test_a_loss_that_takes_out_the_drawn_shares_leaves_a_uniform_prior():
     assert half == pytest.approx(np.sqrt(plain) / np.sqrt(plain).sum())
     weighted = wish_of(loss="weighted").carried
     assert weighted == pytest.approx(plain / COUNTS / (plain / COUNTS).sum())
+
+
+def test_reweighted_epochs_leave_the_prior_that_their_weights_make():
+    shares = np.array([list(record["expected"].values()) for record in RECORDS])
+    rates = learning_rates([100] * 3, "linear", TrainConfig("data.csv").lr_warmup)
+    shares[2] *= effective_number_score(COUNTS, 0.999)
+    shares[2] /= shares[2].sum()
+    wish = wish_of(drw=True, drw_beta=0.999)
+    assert wish.carried == pytest.approx(carried_prior(shares, rates))
+    assert wish_of(1, drw=True).carried == pytest.approx(wish_of(1).carried), "before them"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dsample_cli.core.class_scores import effective_number_score
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.training.losses import loss_weights
 from dsample_cli.workflows.double_correction import (
@@ -83,6 +84,45 @@ def test_balanced_draws_with_balanced_weights_are_warned_of(heard):
         "the rarest class's balanced share. Use --loss balanced-softmax, which sees what is drawn, "
         "or --schedule natural."
     )
+
+
+@pytest.mark.parametrize("loss", ["ce", "ldam"])
+def test_reweighted_epochs_alone_are_about_balance(heard, loss):
+    found = emphasis_of(loss=loss, schedule="natural", drw=True)
+    expected = COUNTS * effective_number_score(COUNTS, 0.9999)
+    assert found.share == pytest.approx(expected / expected.sum())
+    assert found.over_balance == pytest.approx(1, abs=0.05)
+    assert told(heard, loss=loss, schedule="natural", drw=True) == []
+
+
+def test_balanced_draws_in_reweighted_epochs_are_warned_of(heard):
+    """Of the epochs before it does not matter what they draw."""
+    (warning,) = told(heard, schedule="always", score="inverse", loss="ldam", drw=True)
+    assert warning == (
+        "--score inverse and --drw make up for the same imbalance: from epoch 3 on, together 'c' "
+        "(10 examples) weighs 89 times as much as in the data and 'a' (900) 0.0115 times, 2.7 "
+        "times the rarest class's balanced share. Leave --drw out, or use it with --schedule "
+        "natural and --loss ldam or ce."
+    )
+    late = {"schedule": "deferred", "defer": 0.7, "score": "inverse", "drw": True}
+    assert emphasis_of(**late).share == pytest.approx(
+        emphasis_of(**late | {"schedule": "always"}).share
+    )
+    early = {"schedule": "always:3+natural", "score": "inverse", "drw": True}
+    assert not emphasis_of(**early).is_too_much
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"loss": "weighted", "score": "inverse"}, "--score inverse and --loss weighted and --drw"),
+        ({"loss": "weighted", "schedule": "natural"}, "--loss weighted and --drw"),
+        ({"loss": "balanced-softmax", "score": "inverse"}, "--loss balanced-softmax and --drw"),
+    ],
+)
+def test_what_reweighted_epochs_correct_again_is_named(heard, options, named):
+    (warning,) = told(heard, **{"schedule": "always", "drw": True} | options)
+    assert warning.startswith(f"{named} make up for the same imbalance")
 
 
 def test_a_tau_beyond_balance_is_warned_of(heard):

@@ -3,7 +3,7 @@
 import pytest
 
 from dsample_cli.core.class_scores import CLASS_SCORES
-from dsample_cli.core.config import LOSS_NAMES, TrainConfig
+from dsample_cli.core.config import CONTRASTIVE_FORMS, LOSS_NAMES, TrainConfig
 from dsample_cli.core.corrections import CORRECTIONS
 from dsample_cli.core.docstrings import parse_docstring
 from dsample_cli.core.example_scores import EXAMPLE_SCORES
@@ -11,6 +11,7 @@ from dsample_cli.core.refitting import HEAD_NAMES, RESAMPLE_NAMES, RefitConfig
 from dsample_cli.core.resampling import RESAMPLINGS
 from dsample_cli.core.schedules import SCHEDULES, cyclic
 from dsample_cli.errors import ConfigError
+from dsample_cli.training.contrastive import CONTRASTIVE_LOSSES
 from dsample_cli.training.feature_resampling import FEATURE_RESAMPLINGS
 from dsample_cli.training.losses import LOSSES
 from dsample_cli.training.refit import REFITS
@@ -20,6 +21,7 @@ KINDS = {
     "score": [*CLASS_SCORES, *RESAMPLINGS, *EXAMPLE_SCORES],
     "schedule": list(SCHEDULES),
     "loss": list(LOSS_NAMES),
+    "contrastive": list(CONTRASTIVE_FORMS),
     "correction": list(CORRECTIONS),
     "head": list(HEAD_NAMES),
     "resampling": list(RESAMPLE_NAMES),
@@ -38,6 +40,7 @@ def test_every_registered_name_is_listed_once_by_kind():
     ("module", "name", "registry"),
     [
         ("losses", "LOSSES", LOSSES),
+        ("contrastive", "CONTRASTIVE_LOSSES", CONTRASTIVE_LOSSES),
         ("refit", "REFITS", REFITS),
         ("feature_resampling", "FEATURE_RESAMPLINGS", FEATURE_RESAMPLINGS),
     ],

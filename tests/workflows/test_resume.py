@@ -79,6 +79,18 @@ def test_breaking_off_changes_nothing_of_what_a_loss_sees_and_draws(tickets, tmp
     check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
 
 
+def test_breaking_off_changes_nothing_of_a_cosine_head_and_reweighted_epochs(
+    tickets, tmp_path, monkeypatch
+):
+    options = {"loss": "ldam", "drw": True, "drw_start": 0.3, "epochs": 3, "correct": "none"}
+    check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
+
+
+def test_breaking_off_changes_nothing_of_pairs_and_second_views(tickets, tmp_path, monkeypatch):
+    options = {"contrastive": 0.5, "epochs": 3, "correct": "none"}
+    check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("score", "schedule"), [p for p in product(SCORES, SCHEDULE_TEXTS) if p not in PAIRS]
