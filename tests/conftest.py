@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import base64
+import gc
 import os
 import subprocess
 import sys
@@ -10,9 +12,31 @@ from hypothesis import settings
 from dsample_cli.cli.main import run
 from tests.helpers import Outcome, process_environment
 
+# Before anything loads torch: of tensors so small, further threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # First calls load libraries and other work shares the machine: no time limit for one example.
 settings.register_profile("dsample", deadline=None)
 settings.load_profile("dsample")
+# Of one white dot.
+BLANK_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
+
+gc.disable()  # until the imports are through: what they make stays
+
+
+def pytest_collection_finish():
+    """Let no search for garbage go through all that was imported and collected."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Leave the pictures of runs blank: to draw them takes longer than to train `tiny`."""
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda self, file, **options: file.write(BLANK_PNG)
+    )
 
 
 @pytest.fixture

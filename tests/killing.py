@@ -1,6 +1,5 @@
 """Trainings that die, and what must be the same once they are resumed."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -14,11 +13,8 @@ from dsample_cli.core.progress import Silent
 from dsample_cli.runs.run import Run
 from dsample_cli.runs.workspace import Workspace
 from dsample_cli.workflows import train as workflow
+from tests.forks import fork
 from tests.helpers import epochs_without_timing
-
-# Children that start with everything imported and no thread running.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["dsample_cli.workflows.train", "dsample_cli.training.fit"])
 
 
 def make_config(data: Path, **options: Any) -> TrainConfig:
@@ -57,8 +53,7 @@ def only_run(workspace: Path) -> Run:
 
 def train_and_die(config: TrainConfig, workspace: Path, step: int, delay: float) -> None:
     """Train in a process of its own that gets SIGKILL `delay` seconds after a step."""
-    child = FORKS.Process(target=_train_until, args=(config, workspace, step, delay))
-    child.start()
+    child = fork(_train_until, config, workspace, step, delay)
     child.join(120)
     assert child.exitcode == -signal.SIGKILL, "it was still running"
 

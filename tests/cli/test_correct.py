@@ -78,7 +78,7 @@ def corrected(trained, tmp_path_factory):
 
 
 @pytest.fixture
-def shelf(corrected, tmp_path):
+def shelf(corrected, tmp_path, blank_pictures):
     own = copy.copy(corrected)
     own.workspace = tmp_path / "shelf"
     shutil.copytree(corrected.workspace, own.workspace)
@@ -182,7 +182,8 @@ def test_every_method_can_be_asked_for(shelf, method, strengths):
     scale, bias = (np.array([entry[key][n] for n in LABELS]) for key in ("scale", "bias"))
     weights = np.exp(np.log(shelf.probabilities(shelf.plain)) * scale + bias)
     expected = weights / weights.sum(axis=1, keepdims=True)
-    assert shelf.probabilities(run) == pytest.approx(expected, abs=1e-4)
+    # A power of less than 1 brings out what the six digits of small probabilities leave out.
+    assert shelf.probabilities(run) == pytest.approx(expected, abs=5e-4)
 
 
 def test_the_default_decides_by_itself(shelf):

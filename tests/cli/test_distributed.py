@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.forks import Forked
 from tests.helpers import epochs_without_timing, make_tickets, process_environment, read_lines
 
 OPTIONS = (
@@ -31,12 +33,41 @@ def environment():
     return process_environment(OMP_NUM_THREADS="1")
 
 
-def train(folder: Path, *options, two=False):
+def arguments(folder: Path, *options):
     (folder / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
-    workspace = folder / ("two" if two else "one")
-    args = ("train", folder / "tickets.csv", *OPTIONS, *options, "--workspace", workspace, "--json")
+    return ("train", folder / "tickets.csv", *OPTIONS, *options, "--json")
+
+
+def fork_one(folder: Path, *options) -> Path:
+    """Train in one process."""
+    args = (*arguments(folder, *options), "--workspace", folder / "one")
+    done = Forked(*args, cwd=folder).finish()
+    assert done.code == 0, done.err
+    return Path(done.json["path"])
+
+
+def fork_two(folder: Path, *options) -> tuple[Path, str]:
+    """Train in two processes that meet as those of torchrun do; give the run and their stderr."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    args = (*arguments(folder, *options), "--workspace", folder / "two")
+    processes = [Forked(*args, cwd=folder, RANK=r, LOCAL_RANK=r, **meeting) for r in ("0", "1")]
+    first, second = (process.finish() for process in processes)
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert second.out == ""
+    return Path(first.json["path"]), first.err + second.err
+
+
+def torchrun(folder: Path, *options) -> tuple[Path, str]:
+    """Train in two processes that torchrun starts; give the run and stderr."""
     done = subprocess.run(
-        command(*args, two=two), env=environment(), capture_output=True, text=True, timeout=200
+        command(*arguments(folder, *options), "--workspace", folder / "two", two=True),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     return Path(json.loads(done.stdout)["path"]), done.stderr
@@ -51,8 +82,8 @@ def draws(run: Path) -> list[np.ndarray]:
 )
 def test_two_processes_train_what_one_with_the_doubled_batch_does(tmp_path, score, schedule):
     options = ("--score", score, "--schedule", schedule)
-    alone, _ = train(tmp_path, *options, *ALONE)
-    both, told = train(tmp_path, *options, *EACH_OF_TWO, two=True)
+    alone = fork_one(tmp_path, *options, *ALONE)
+    both, told = fork_two(tmp_path, *options, *EACH_OF_TWO)
     assert all((a == b).all() for a, b in zip(draws(alone), draws(both), strict=True))
     for a, b in zip(epochs_without_timing(alone), epochs_without_timing(both), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3, abs=1e-5)
@@ -62,13 +93,15 @@ def test_two_processes_train_what_one_with_the_doubled_batch_does(tmp_path, scor
     predictions = [read_lines(run / "predictions-validation.jsonl") for run in (alone, both)]
     for a, b in zip(*predictions, strict=True):
         assert a["score"] == pytest.approx(b["score"], abs=1e-3)
-    assert len(list((tmp_path / "two" / "runs").iterdir())) == 1
+    assert list((tmp_path / "two" / "runs").iterdir()) == [both]
     assert told.count("train loss") == 1, "one process alone prints"
     assert "repeats" not in told
 
 
-def test_an_uneven_end_is_told(tmp_path):
-    _, told = train(tmp_path, "--batch-size", 5, "--epochs", 1, two=True)
+def test_torchrun_trains_one_run_and_tells_its_uneven_end(tmp_path):
+    run, told = torchrun(tmp_path, "--batch-size", 5, "--epochs", 1)
+    assert list((tmp_path / "two" / "runs").iterdir()) == [run]
+    assert told.count("train loss") == 1, "one process alone prints"
     assert "96 examples an epoch are no multiple of 10" in told
     assert "the last step repeats 4 of them" in told
 
@@ -100,7 +133,7 @@ def start_and_wait_for_a_checkpoint(folder: Path, *options) -> tuple[subprocess.
 @pytest.mark.slow
 def test_a_killed_run_of_two_processes_is_resumed_to_the_same_end(tmp_path):
     options = ("--score", "recency-bias+sqrt", "--schedule", "always", "--checkpoint-steps", 5)
-    expected, _ = train(tmp_path, *options, *EACH_OF_TWO, two=True)
+    expected, _ = torchrun(tmp_path, *options, *EACH_OF_TWO)
     process, run = start_and_wait_for_a_checkpoint(tmp_path, *options, *EACH_OF_TWO)
     kill_all(process.pid)
     process.wait()

@@ -84,7 +84,7 @@ def test_the_usage_on_the_card_gives_what_predict_gives(trained, dsample, monkey
 
 
 def test_a_head_beside_the_model_is_told_by_card_and_report(made, trained, dsample):
-    ncm = made("refit", "--head", "ncm", "--correct", "none")
+    ncm = made("refit", "--head", "ncm", "--correct", "none", "--no-cache")
     card = card_of(ncm)
     assert "**`from_pretrained` alone does not give the figures below.**" in card
     assert "`ncm`, `logits[c] = -sharpness |x - means[c]|^2" in card

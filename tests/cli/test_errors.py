@@ -172,7 +172,7 @@ def test_an_evaluated_label_that_train_does_not_have(trained, fails, dsample):
     assert "2 rows with unknown labels are dropped: 'lost' (2 rows)" in done.err
 
 
-def test_unknown_labels_of_val_can_be_dropped(dsample, tickets, tmp_path):
+def test_unknown_labels_of_val_can_be_dropped(dsample, tickets, tmp_path, blank_pictures):
     text = tickets.read_text(encoding="utf-8") + "a new kind,lost,c1\n"
     (tmp_path / "val.csv").write_text(text, encoding="utf-8")
     done = dsample(

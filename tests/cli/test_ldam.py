@@ -38,7 +38,7 @@ def ldam(tmp_path_factory, told) -> Trained:
 
 
 @pytest.fixture
-def derive(dsample, ldam, tmp_path):
+def derive(dsample, ldam, tmp_path, blank_pictures):
     """Correct or refit the run into a workspace of the test's own."""
 
     def call(command, *args, parent=ldam.run):

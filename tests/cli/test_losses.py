@@ -26,7 +26,9 @@ ONCE = "--epochs 1 --correct none".split()
         ),
     ],
 )
-def test_a_loss_trains_and_evaluates(dsample, tickets, tmp_path, options, stored, warning):
+def test_a_loss_trains_and_evaluates(
+    dsample, tickets, tmp_path, blank_pictures, options, stored, warning
+):
     done = dsample("train", tickets, *QUICK, *ONCE, *options.split(), "--json")
     assert done.code == 0, done.err
     assert warning in done.err if warning else "Warning" not in done.err

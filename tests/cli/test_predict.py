@@ -1,8 +1,10 @@
 """dsample predict: one line a row, in order, and nothing else."""
 
 import gzip
+import io
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -150,19 +152,23 @@ def test_the_window_does_not_change_what_is_predicted(predict, trained, monkeypa
         assert a["probabilities"] == pytest.approx(b["probabilities"], abs=0.02)
 
 
-def test_standard_input_is_read(trained, predict, rows_file, dsample_process):
-    args = ("predict", "-", "--workspace", trained.workspace)
-    done = dsample_process(*args, stdin=rows_file.read_text(encoding="utf-8"))
+def test_standard_input_is_read(predict, rows_file, monkeypatch):
+    stdin = io.TextIOWrapper(io.BytesIO(rows_file.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    done = predict("-")
     assert done.code == 0
     assert done.out == predict(rows_file).out
 
 
 def test_a_reader_that_has_enough_sees_no_traceback(trained, tmp_path):
     """Like `dsample predict big.csv | head -1`."""
-    lines = [f"invoice refund {number},x" for number in range(6000)]
-    (tmp_path / "big.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    # Ten times of what a pipe holds.
+    lines = [f"invoice refund \u2028 {number},정상" for number in range(4000)]
+    (tmp_path / "big.csv").write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
     process = start("predict", "big.csv", "--workspace", trained.workspace, cwd=tmp_path)
-    assert json.loads(process.stdout.readline())["row"] == 0
+    first = json.loads(process.stdout.readline())
+    assert first["row"] == 0
+    assert first["data"] == {"text": "invoice refund \u2028 0", "label": "정상"}
     process.stdout.close()
     try:
         code = process.wait(timeout=60)

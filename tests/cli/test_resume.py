@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import Forked
 from tests.helpers import epochs_without_timing, make_tickets, start
 
 EPOCHS = 8
@@ -18,28 +19,29 @@ OPTIONS = [
     *("--epochs", str(EPOCHS)),
 ]
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """The run that the others are compared with: its folder and its data."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     (folder / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
-    process = start("train", "tickets.csv", *OPTIONS, "--json", cwd=folder)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return folder / json.loads(out)["path"]
+    done = Forked("train", "tickets.csv", *OPTIONS, "--json", cwd=folder).finish()
+    assert done.code == 0, done.err
+    return folder / done.json["path"]
 
 
-def start_training(folder: Path):
+def start_training(folder: Path) -> Forked:
     (folder / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
-    return start("train", "tickets.csv", *OPTIONS, cwd=folder)
+    return Forked("train", "tickets.csv", *OPTIONS, cwd=folder)
 
 
 def wait_for_checkpoints(process, folder: Path, count: int) -> Path:
     """Wait until so many epochs have a checkpoint; give the run's folder."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, "it ended"
         for run in (folder / "workspace" / "runs").glob("*"):
             states = list((run / "checkpoints").glob("checkpoint-*/trainer_state.json"))
             steps = [int(path.parent.name.rpartition("-")[2]) for path in states]
@@ -72,9 +74,7 @@ def test_a_killed_run_is_resumed_to_the_same_end(uninterrupted, dsample, tmp_pat
     process = start_training(tmp_path)
     run = wait_for_checkpoints(process, tmp_path, rng.randint(2, 5))
     time.sleep(rng.uniform(0, 0.3))
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it was still running"
+    assert process.kill() == -signal.SIGKILL, "it was still running"
     listed = dsample("runs", "list", "--workspace", "workspace", "--json").json["runs"]
     assert [(entry["run"], entry["status"]) for entry in listed] == [(run.name, "interrupted")]
     done = dsample("train", "--resume", run.name, "--workspace", "workspace", "--json")
@@ -87,7 +87,8 @@ def test_a_killed_run_is_resumed_to_the_same_end(uninterrupted, dsample, tmp_pat
 def test_ctrl_c_stops_after_a_checkpoint_with_the_command_that_resumes(
     uninterrupted, dsample, tmp_path
 ):
-    process = start_training(tmp_path)
+    (tmp_path / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
+    process = start("train", "tickets.csv", *OPTIONS, cwd=tmp_path)
     run = wait_for_checkpoints(process, tmp_path, 2)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
@@ -111,7 +112,6 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(uninterrupted, ds
         assert process.poll() is None
         time.sleep(0.005)
     process.kill()
-    process.communicate()
     run = found[0].parent
     assert dsample("train", "--resume", run.name, "--workspace", "workspace").code == 0
     check_same(run, uninterrupted)
@@ -121,7 +121,6 @@ def test_changed_data_is_not_resumed(dsample, tmp_path):
     process = start_training(tmp_path)
     run = wait_for_checkpoints(process, tmp_path, 1)
     process.kill()
-    process.communicate()
     with (tmp_path / "tickets.csv").open("a") as file:
         file.write("one more invoice,billing,c1\n")
     done = dsample("train", "--resume", run.name, "--workspace", "workspace")
@@ -142,4 +141,3 @@ def test_a_run_in_training_can_be_neither_resumed_nor_removed(dsample, tmp_path)
         assert [entry["status"] for entry in listed] == ["running"]
     finally:
         process.kill()
-        process.communicate()

@@ -42,6 +42,8 @@ EPOCH_KEYS = {
     "examples_per_second",
 }
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 def run_of(tmp_path, done):
     assert done.code == 0, done.err

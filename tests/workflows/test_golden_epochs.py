@@ -11,6 +11,8 @@ from dsample_cli.workflows import train as workflow
 LOSSES = (1.0, 0.9, 0.95, 0.1, 0.9, 9.0, 0.8, 0.7)
 ALL = [True] * 8
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture
 def data(write):

@@ -23,6 +23,8 @@ FAMILIES = {
     "history": {"score": "recency-bias+sqrt", "schedule": "warmup:1+always"},
 }
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture(scope="module")
 def tickets(tmp_path_factory):

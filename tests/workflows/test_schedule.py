@@ -22,6 +22,8 @@ CASES = {
     "an example score, before it acts": {"score": "hard+sqrt", "score_warmup": 3},
 }
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture
 def data(write):
