@@ -133,6 +133,23 @@ LabelColumnOption = Annotated[
         metavar="NAME",
     ),
 ]
+EncodingOption = Annotated[
+    str | None,
+    Option(
+        "--encoding",
+        help="Encoding of the CSV and JSONL files, such as cp949. Default: detected.",
+        metavar="NAME",
+    ),
+]
+DelimiterOption = Annotated[
+    str | None,
+    Option(
+        "--delimiter",
+        help="Between the cells of the CSV files: a character, tab, comma, semicolon or pipe. "
+        "Default: detected.",
+        metavar="CHARACTER",
+    ),
+]
 GroupsOption = Annotated[
     str | None,
     Option(

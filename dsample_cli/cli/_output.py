@@ -90,6 +90,8 @@ def print_error(error: Exception, json_mode: bool) -> None:
     elif isinstance(error, typer.TyperException):
         kind, hint = "UsageError", "See the command's --help."
         message = error.format_message()
+        if "extra argument" in message:
+            hint += " Several files go as one pattern in quotes, such as 'data/*.csv'."
     else:
         kind, message, hint = type(error).__name__, str(error), ""
     if json_mode:

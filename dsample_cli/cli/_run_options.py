@@ -65,8 +65,10 @@ def read_run_config(ctx: typer.Context, path: Path | None) -> Path | None:
     return apply_config(ctx, path, ignored=_DEFAULTS.keys() | {"resume"})
 
 
-ValOption = Annotated[str | None, Option("--val", help="Validation file.", metavar="FILE")]
-TestOption = Annotated[str | None, Option("--test", help="Test file.", metavar="FILE")]
+ValOption = Annotated[
+    str | None, Option("--val", help="Validation file or pattern.", metavar="FILE")
+]
+TestOption = Annotated[str | None, Option("--test", help="Test file or pattern.", metavar="FILE")]
 ValSizeOption = Annotated[
     float, Option("--val-size", help="Share of DATA to validate on without --val.")
 ]

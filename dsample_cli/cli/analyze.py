@@ -9,6 +9,8 @@ from dsample_cli.cli._options import (
     DEFAULT_WORKSPACE,
     ConfigOption,
     DebugOption,
+    DelimiterOption,
+    EncodingOption,
     GroupsOption,
     JsonOption,
     LabelColumnOption,
@@ -18,21 +20,51 @@ from dsample_cli.cli._options import (
     WorkspaceOption,
 )
 from dsample_cli.cli._output import Output
+from dsample_cli.core.config import TrainConfig
 
 CHECK_FAILED = 3
 
 
 def analyze(
     data: Annotated[
-        str, typer.Argument(help="CSV, TSV, JSONL or Parquet file, also .gz; - is stdin.")
+        str,
+        typer.Argument(
+            help="CSV, TSV, JSONL or Parquet file, also .gz or .zst; a pattern in quotes for "
+            "several; - is stdin."
+        ),
     ],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     groups: GroupsOption = None,
     epochs: Annotated[
         int | None, Option("--epochs", min=1, help="Planned epochs of the schedule preview.")
     ] = None,
     cycle: Annotated[int, Option("--cycle", min=1, help="Cycle of the schedule preview.")] = 3,
+    model: Annotated[
+        str,
+        Option(
+            "--model",
+            help="Encoder whose tokenizer measures the texts: hub id, folder, minilm or tiny.",
+        ),
+    ] = TrainConfig.model,
+    max_length: Annotated[
+        int, Option("--max-length", min=2, help="Tokens that training would keep of a text.")
+    ] = TrainConfig.max_length,
+    against: Annotated[
+        str | None,
+        Option(
+            "--against",
+            help="File to compare with, such as the test data: rows in both, labels in one, "
+            "other class shares.",
+            metavar="FILE",
+        ),
+    ] = None,
+    fast: Annotated[
+        bool,
+        Option("--fast", help="Leave out normalised duplicates, tokens and other columns."),
+    ] = False,
     strict: Annotated[
         bool, Option("--strict", help="Exit with 3 when a problem is an error.")
     ] = False,
@@ -50,8 +82,11 @@ def analyze(
     Examples:
       dsample analyze data.csv
       dsample analyze reviews.jsonl --text-column body --label-column topic
+      dsample analyze 'parts/*.csv' --encoding cp949
+      dsample analyze train.csv --against test.csv --strict
       dsample analyze data.csv --json
     """
+    from dsample_cli.core.read_options import ReadOptions
     from dsample_cli.reports.tables import print_analysis
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.analyze import analyze as run_analysis
@@ -67,6 +102,11 @@ def analyze(
             groups,
             epochs,
             cycle,
+            model,
+            max_length,
+            against,
+            not fast,
+            ReadOptions(encoding, delimiter),
         )
     output.result(result.to_json, lambda console: print_analysis(console, result))
     has_error = any(problem.severity == "error" for problem in result.profile.problems)

@@ -9,7 +9,9 @@ from dsample_cli.cli._options import (
     DEFAULT_WORKSPACE,
     ConfigOption,
     DebugOption,
+    DelimiterOption,
     DeviceOption,
+    EncodingOption,
     GroupsOption,
     JsonOption,
     LabelColumnOption,
@@ -29,12 +31,16 @@ from dsample_cli.errors import ConfigError
 def evaluate(
     data: Annotated[
         str | None,
-        typer.Argument(help="Labelled file. Default: the run's test split, else validation."),
+        typer.Argument(
+            help="Labelled file or pattern. Default: the run's test split, else validation."
+        ),
     ] = None,
     run: RunOption = "latest",
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
     unknown_labels: UnknownLabelsOption = "error",
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     groups: GroupsOption = None,
     intervals: Annotated[
         bool,
@@ -73,11 +79,13 @@ def evaluate(
       dsample evaluate --json --no-intervals
       dsample evaluate --predictions other.csv --label-column y --prediction-column p
     """
+    from dsample_cli.core.read_options import ReadOptions
     from dsample_cli.reports.tables import print_evaluation
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows import evaluate as workflow
 
     output = Output(json, quiet)
+    reading = ReadOptions(encoding, delimiter)
     if predictions is not None:
         if data is not None:
             raise ConfigError(
@@ -88,9 +96,16 @@ def evaluate(
                 "--target-prior needs the probabilities of a run, which --predictions has not.",
                 "Leave one of them out.",
             )
-        result = workflow.evaluate_file(
-            predictions, label_column or "label", prediction_column, groups, intervals
-        )
+        with output.listening() as listener:
+            result = workflow.evaluate_file(
+                predictions,
+                label_column or "label",
+                prediction_column,
+                listener,
+                groups,
+                intervals,
+                reading,
+            )
     else:
         with output.listening() as listener:
             result = workflow.evaluate_run(
@@ -105,6 +120,7 @@ def evaluate(
                 device,
                 precision,
                 target_prior,
+                reading,
             )
     if confusion is not None:
         from dsample_cli.reports.figures import write_confusion_png

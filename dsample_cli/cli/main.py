@@ -1,5 +1,6 @@
 """The `dsample` command: its subcommands, and the only place where errors become exit codes."""
 
+import gc
 import os
 import sys
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from dsample_cli.cli import (
     refit,
     runs,
     schedule,
+    split,
     train,
 )
 from dsample_cli.cli._options import COMMAND_SETTINGS
@@ -29,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={k: v for k, v in COMMAND_SETTINGS.items() if k != "auto_envvar_prefix"},
 )
-for command in (analyze, methods, schedule, train, evaluate, predict, correct, refit):
+for command in (analyze, split, methods, schedule, train, evaluate, predict, correct, refit):
     name = command.__name__.rsplit(".", 1)[-1]
     app.command(name, context_settings=COMMAND_SETTINGS)(getattr(command, name))
 app.add_typer(runs.app, name="runs")
@@ -52,8 +54,9 @@ def root(
 ) -> None:
     """Fine-tune text classifiers on imbalanced data.
 
-    Look at the data with analyze, see what a training would draw with schedule, train so that
-    rare classes are learned, prove it class by class with evaluate, label new text with predict.
+    Look at the data with analyze, divide it with split, see what a training would draw with
+    schedule, train so that rare classes are learned, prove it class by class with evaluate, label
+    new text with predict.
 
     \b
     Examples:
@@ -73,6 +76,9 @@ def main(arguments: list[str] | None = None) -> None:
     Exit codes: 0 done; 1 a problem with data, configuration or run; 2 wrong usage; 3 a check that
     was asked for is not met; 130 interrupted.
     """
+    # To load torch makes a million objects that stay; to look for garbage among them after every
+    # 700, as is usual, takes half a second.
+    gc.set_threshold(100_000)
     args = sys.argv[1:] if arguments is None else arguments
     sys.exit(run(args))
 

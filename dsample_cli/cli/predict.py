@@ -10,7 +10,9 @@ from dsample_cli.cli._options import (
     DEFAULT_WORKSPACE,
     ConfigOption,
     DebugOption,
+    DelimiterOption,
     DeviceOption,
+    EncodingOption,
     JsonOption,
     Option,
     PrecisionOption,
@@ -34,7 +36,9 @@ def predict(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="INPUT", help="CSV, TSV, JSONL or Parquet file, also .gz; - is stdin."
+            metavar="INPUT",
+            help="CSV, TSV, JSONL or Parquet file, also .gz or .zst; a pattern in quotes for "
+            "several; - is stdin.",
         ),
     ],
     run: RunOption = "latest",
@@ -43,6 +47,8 @@ def predict(
         Option("--output", "-o", help="Write to FILE, which appears whole.", metavar="FILE"),
     ] = None,
     text_column: TextColumnOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     include_data: Annotated[
         bool, Option("--data/--no-data", help="Repeat the input row in each line.")
     ] = True,
@@ -64,16 +70,19 @@ def predict(
     Examples:
       dsample predict new.csv > predictions.jsonl
       dsample predict new.csv -o predictions.jsonl --top 3 --no-data
+      dsample predict 'new/*.jsonl.gz' -o predictions.jsonl
       cat new.jsonl | dsample predict - --run best
     """
     if json and output is None:
         raise ConfigError(
             "--json prints a summary, so the predictions need a file.", "Add -o predictions.jsonl"
         )
+    from dsample_cli.core.read_options import ReadOptions
     from dsample_cli.runs.files import atomic_writer
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows import predict as workflow
 
+    reading = ReadOptions(encoding, delimiter)
     stored = Workspace(workspace).find_run(run)
 
     def run_with(write: "Callable[[str], object]", listener: "Listener") -> "PredictSummary":
@@ -88,6 +97,7 @@ def predict(
             device,
             precision,
             target_prior,
+            reading,
         )
 
     with Output(json, quiet).listening() as listener:

@@ -8,6 +8,8 @@ import typer
 from dsample_cli.cli._options import (
     DEFAULT_WORKSPACE,
     DebugOption,
+    DelimiterOption,
+    EncodingOption,
     GroupsOption,
     JsonOption,
     LabelColumnOption,
@@ -58,7 +60,9 @@ def schedule(
     ctx: typer.Context,
     data: Annotated[
         str | None,
-        typer.Argument(help="Training file; - is stdin. Default: the file that analyze saw last."),
+        typer.Argument(
+            help="Training file or pattern; - is stdin. Default: what analyze saw last."
+        ),
     ] = None,
     val: ValOption = None,
     test: TestOption = None,
@@ -69,6 +73,8 @@ def schedule(
     group_column: GroupColumnOption = None,
     labels: LabelsOption = None,
     unknown_labels: UnknownLabelsOption = _D.unknown_labels,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     score: ScoreOption = _D.score,
     temperature: TemperatureOption = _D.temperature,
     minority_share: MinorityShareOption = None,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,9 @@ from dsample_cli.cli._options import (
     ConfigOption,
     CorrectedForOption,
     DebugOption,
+    DelimiterOption,
     DeviceOption,
+    EncodingOption,
     GroupsOption,
     JsonOption,
     LabelColumnOption,
@@ -57,7 +59,6 @@ from dsample_cli.cli._run_options import (
 from dsample_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dsample_cli.core.config import TrainConfig
     from dsample_cli.core.progress import Listener
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.train import TrainResult
@@ -71,7 +72,7 @@ def train(
     ctx: typer.Context,
     data: Annotated[
         str | None,
-        typer.Argument(help="Training file. Default: the file that analyze saw last."),
+        typer.Argument(help="Training file or pattern. Default: the file that analyze saw last."),
     ] = None,
     val: ValOption = None,
     test: TestOption = None,
@@ -82,6 +83,8 @@ def train(
     group_column: GroupColumnOption = None,
     labels: LabelsOption = None,
     unknown_labels: UnknownLabelsOption = _D.unknown_labels,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     model: Annotated[
         str,
         Option(
@@ -349,22 +352,14 @@ def train(
 
 def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "TrainResult":
     from dsample_cli.workflows import train as workflow
+    from dsample_cli.workflows.datasets import with_absolute_files
 
     if ctx.params["resume"] is not None:
         _refuse_options_beside_resume(ctx)
         return workflow.resume(workspace.find_run(ctx.params["resume"]), listener)
     config = read_train_config(ctx, workspace, listener)
-    return workflow.train(_with_absolute_paths(config), workspace, listener)
-
-
-def _with_absolute_paths(config: "TrainConfig") -> "TrainConfig":
-    """The config as a run stores it: its files are found from any folder."""
-    files: dict[str, Any] = {
-        name: str(Path(getattr(config, name)).absolute())
-        for name in ("data", "val", "test")
-        if getattr(config, name) is not None
-    }
-    return replace(config, **files, target_prior=with_absolute_path(config.target_prior))
+    config = replace(config, target_prior=with_absolute_path(config.target_prior))
+    return workflow.train(with_absolute_files(config), workspace, listener)
 
 
 def _refuse_options_beside_resume(ctx: typer.Context) -> None:

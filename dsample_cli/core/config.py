@@ -10,6 +10,7 @@ from typing import Any
 
 from dsample_cli.core.loss_options import LOSS_OPTIONS, check_loss_options
 from dsample_cli.core.names import did_you_mean
+from dsample_cli.core.read_options import ReadOptions
 from dsample_cli.core.schedules import Schedule, parse_schedule, schedule_names
 from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.errors import ConfigError
@@ -56,6 +57,8 @@ class TrainConfig:
     group_column: str | None = None
     labels: str | None = None
     unknown_labels: str = "error"
+    encoding: str | None = None
+    delimiter: str | None = None
 
     model: str = "minilm"
     tokenizer: str | None = None
@@ -130,6 +133,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self._check_names()
         self._check_numbers()
+        _ = self.read_options
         check_loss_options(**self.loss_options)
         self.make_schedule()
 
@@ -176,6 +180,11 @@ class TrainConfig:
         """Whether --drw weighs the losses of an epoch; of the last epoch it always does."""
         last = self.planned_epochs - 1
         return self.drw and epoch >= min(round(self.drw_start * self.planned_epochs), last)
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """How the data files are written."""
+        return ReadOptions(self.encoding, self.delimiter)
 
     @property
     def schedule_names(self) -> list[str]:

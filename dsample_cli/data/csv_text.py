@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO
 
-from dsample_cli.data.encodings import find_undecodable, wrong_encoding
-from dsample_cli.data.streams import Source, open_bytes
+from dsample_cli.data.decoding import open_text
+from dsample_cli.data.streams import Source
 from dsample_cli.errors import DataError
 
 DELIMITERS = ",\t;|"
@@ -47,15 +47,13 @@ def read_header(source: Source) -> tuple[list[str], int]:
     Cells without a name are called column_1, column_2 and so on by their place.
 
     Returns:
-        The names, and the number of bytes up to the end of the header.
+        The names, and the number of bytes of UTF-8 up to the end of the header.
 
     Raises:
         DataError: If two columns have the same name, or a quote is left open.
     """
-    with open_bytes(source.path, source.compression, source.name) as stream:
-        head = stream.read(HEADER_BYTES)
-    mark = len(b"\xef\xbb\xbf") if head.startswith(b"\xef\xbb\xbf") else 0
-    text = head[mark:].decode("utf-8", errors="ignore")
+    with open_text(source) as stream:
+        text = stream.read(HEADER_BYTES).decode("utf-8", errors="ignore")
     lines = _Counted(chain(io.StringIO(text, newline=""), [end_row(source, 1)]))
     with _unlimited_cells():
         cells = next((row for row in csv.reader(lines, delimiter=source.delimiter) if any(row)), [])
@@ -70,13 +68,13 @@ def read_header(source: Source) -> tuple[list[str], int]:
             f"{source.name}: the header has the column '{twice[0]}' more than once.",
             "Give each column a name of its own in the first line.",
         )
-    return names, mark + lines.bytes_read
+    return names, lines.bytes_read
 
 
 @contextmanager
 def csv_body(source: Source, header_bytes: int, n_columns: int) -> Iterator["CsvBody"]:
     """Open the rows of a CSV file, header left out and the end row added."""
-    with open_bytes(source.path, source.compression, source.name) as stream:
+    with open_text(source) as stream:
         stream.read(header_bytes)
         yield CsvBody(stream, end_row(source, n_columns).encode())
 
@@ -106,11 +104,8 @@ def broken_csv(source: Source) -> DataError:
     Arrow gives no line numbers and quotes the row, so the file is read again in a slower way that
     counts lines and tells no text.
     """
-    with open_bytes(source.path, source.compression, source.name) as stream:
-        if find_undecodable(stream):
-            return wrong_encoding(source)
     names, _ = read_header(source)
-    with open_bytes(source.path, source.compression, source.name) as stream:
+    with open_text(source) as stream:
         fault = _first_ragged_row(stream, source, len(names))
     return fault or DataError(
         f"{source.name} cannot be read as CSV.", "Write it again with a CSV library, or as JSONL."
@@ -118,7 +113,7 @@ def broken_csv(source: Source) -> DataError:
 
 
 def _first_ragged_row(stream: BinaryIO, source: Source, n_columns: int) -> DataError | None:
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     lines = chain(text, [end_row(source, n_columns)])
     with _unlimited_cells():
         reader = csv.reader(lines, delimiter=source.delimiter)

@@ -1,19 +1,33 @@
-"""Tell text from binary data, and name the encoding of text that is not UTF-8."""
+"""Tell text from binary data, and find out the encoding of text by its bytes."""
 
+import codecs
 import re
-import shlex
-from typing import BinaryIO
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from dsample_cli.data.streams import Source, open_bytes
+from dsample_cli.data.streams import UTF8
 from dsample_cli.errors import DataError
 
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+KOREAN = "CP949"
+WESTERN = "Windows-1252"
+BYTE_ORDER_MARKS = {  # UTF-32 first: the mark of UTF-16 begins like that of UTF-32
+    codecs.BOM_UTF8: UTF8,
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+TEXT_CONTROLS = "\t\n\r\f\x0b\x1b"
+HIGH_BYTES = bytes(range(0x80, 0x100))
+# High bytes, with the letters behind them: the second byte of a rarer Korean syllable is a letter.
+WORD = re.compile(rb"[\x80-\xff][A-Za-z\x80-\xff]*")
+BYTE_PAIR = re.compile(rb"[\x81-\xfe][A-Za-z\x81-\xfe]")
+LONG_RUN = re.compile(rb"[\x80-\xff]{3,}")
+# So many words of valid UTF-8 before the first other one are no chance.
+PROOF_WORDS = 64
+ENOUGH_WORDS = 100_000
 SAMPLE_BYTES = 1 << 16
-# Pairs of the Korean standard set; rarer syllables of CP949 look too much like other encodings.
-HANGUL_PAIR = re.compile(rb"[\xb0-\xc8][\xa1-\xfe]")
-HIGH_BYTE = re.compile(rb"[\x80-\xff]")
-WINDOWS_BYTE = re.compile(rb"[\x80-\x9f]")
-TEXT_CONTROLS = b"\t\n\r\f\x0b\x1b"
 FOREIGN_FILES = {
     b"PK\x03\x04": ("an Excel workbook or ZIP archive", "Save the sheet as CSV UTF-8."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as CSV UTF-8."),
@@ -23,99 +37,154 @@ FOREIGN_FILES = {
 }
 
 
-def check_is_text(head: bytes, source: Source) -> None:
-    """Check the first bytes of a text file.
+@dataclass(frozen=True)
+class Evidence:
+    """What the words that are not ASCII say about the encoding.
+
+    Attributes:
+        words: How many were looked at.
+        valid_words: How many of them are valid UTF-8.
+        sample: Some of the others.
+    """
+
+    words: int
+    valid_words: int
+    sample: bytes
+
+    @property
+    def is_proof_of_utf8(self) -> bool:
+        """Whether all words are valid UTF-8, and there are enough of them."""
+        return self.valid_words == self.words >= PROOF_WORDS
+
+
+def check_is_text(head: bytes, name: str) -> None:
+    """Check the first bytes of a text file in an unknown encoding, UTF-16 and UTF-32 apart.
 
     Raises:
-        DataError: If they are binary data or not UTF-8.
+        DataError: If they are binary data.
     """
-    for magic, (kind, hint) in FOREIGN_FILES.items():
-        if head.startswith(magic):
-            raise DataError(f"{source.name} is {kind}, not CSV, JSONL or Parquet.", hint)
-    if head.startswith(UTF16_MARKS) or _looks_like_utf16(head):
-        raise wrong_encoding(source)
-    controls = sum(head.count(byte) for byte in range(32) if byte not in TEXT_CONTROLS)
+    controls = sum(head.count(byte) for byte in range(32) if chr(byte) not in TEXT_CONTROLS)
     if b"\0" in head or controls * 10 > len(head) * 3:
         raise DataError(
-            f"{source.name} is binary data, not CSV, JSONL or Parquet.",
+            f"{name} is binary data, not CSV, JSONL or Parquet.",
             "Export the table as CSV (UTF-8), JSON Lines or Parquet.",
         )
-    try:
-        head.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.end < len(head) or error.reason != "unexpected end of data":
-            raise wrong_encoding(source) from None
 
 
-def wrong_encoding(source: Source) -> DataError:
-    """The error for a file that is not UTF-8: first bad line and byte, and how to convert it."""
-    with open_bytes(source.path, source.compression, source.name) as stream:
-        bad = find_undecodable(stream)
-    if bad is None:
-        return DataError(f"{source.name} is not UTF-8 text.", "Convert it to UTF-8.")
-    line, byte, sample = bad
-    encoding = guess_encoding(sample)
-    return DataError(
-        f"{source.name} is not UTF-8: line {line} has the byte 0x{byte:02X}; "
-        f"it looks like {encoding}.",
-        _conversion(source, encoding),
-    )
+def check_is_no_other_format(head: bytes, name: str) -> None:
+    """Raise a DataError if a file begins like one of a well-known other format."""
+    for magic, (kind, hint) in FOREIGN_FILES.items():
+        if head.startswith(magic):
+            raise DataError(f"{name} is {kind}, not CSV, JSONL or Parquet.", hint)
 
 
-def find_undecodable(stream: BinaryIO) -> tuple[int, int, bytes] | None:
-    """Find the first line that is not UTF-8.
-
-    Returns:
-        Line number from 1, the first byte that does not fit, and the bytes from that line on for
-        guessing the encoding (of the whole head, for UTF-16); None if all is UTF-8.
-    """
-    for number, line in enumerate(stream, start=1):
-        is_utf16 = number == 1 and (line.startswith(UTF16_MARKS) or _looks_like_utf16(line))
-        try:
-            line.decode("utf-8")
-            bad_byte = 0
-        except UnicodeDecodeError as error:
-            bad_byte = line[error.start]
-        else:
-            if not is_utf16:
-                continue
-        return number, bad_byte, line + stream.read(SAMPLE_BYTES)
-    return None
-
-
-def guess_encoding(sample: bytes) -> str:
-    """Name the likely encoding of text that is not UTF-8, as iconv spells it.
+def wide_encoding(head: bytes) -> str | None:
+    """The encoding that the first bytes settle: by a byte order mark, or UTF-16 without one.
 
     Examples:
-        >>> guess_encoding("안녕하세요".encode("cp949"))
-        'CP949'
-        >>> guess_encoding("café".encode("latin-1"))
-        'ISO-8859-1'
+        >>> wide_encoding("text,label".encode("utf-16-be"))
+        'UTF-16BE'
     """
-    if sample.startswith(UTF16_MARKS):
-        return "UTF-16"
-    if _looks_like_utf16(sample):
-        return "UTF-16LE" if sample[1::2].count(0) > sample[::2].count(0) else "UTF-16BE"
-    in_hangul = 2 * len(HANGUL_PAIR.findall(sample))
-    if in_hangul * 2 > len(HIGH_BYTE.findall(sample)):
-        return "CP949"
-    return "WINDOWS-1252" if WINDOWS_BYTE.search(sample) else "ISO-8859-1"
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    if b"\0" not in head:
+        return None
+    likely = {name: _ascii_share(head, name) for name in ("UTF-16LE", "UTF-16BE")}
+    best = max(likely, key=lambda name: likely[name])
+    return best if likely[best] >= 0.1 else None
 
 
-def _looks_like_utf16(head: bytes) -> bool:
-    """Whether every other byte is mostly zero, as Latin text is in UTF-16."""
-    half = len(head) // 2
-    zeros = sorted((head[::2].count(0), head[1::2].count(0)))
-    return half > 1 and zeros[1] * 10 > half * 4 and zeros[0] * 10 < half
+def weigh(blocks: Iterable[bytes]) -> Evidence:
+    """Look at the words that are not ASCII, until there is proof or enough of them.
+
+    Args:
+        blocks: A file's bytes in order, cut anywhere.
+    """
+    n_words, n_valid, sample, carry = 0, 0, b"", b""
+    for block in blocks:
+        if not carry and block.isascii():
+            continue
+        whole, carry = split_whole(carry + block)
+        words = WORD.findall(whole)
+        others = [word for word in words if not _is_utf8(word)]
+        n_words += len(words)
+        n_valid += len(words) - len(others)
+        if len(sample) < SAMPLE_BYTES:
+            sample += b" ".join(others) + b" "
+        evidence = Evidence(n_words, n_valid, sample)
+        if evidence.is_proof_of_utf8 or n_words >= ENOUGH_WORDS:
+            return evidence
+    # What is left is a character that the file cuts off, or that only looks like one.
+    return Evidence(n_words + bool(carry), n_valid, sample + carry)
 
 
-def _conversion(source: Source, encoding: str) -> str:
-    if not source.path.is_file() or source.name == "standard input":
-        return f"Convert it on the way: iconv -f {encoding} -t UTF-8 in.csv | dsample ..."
-    suffix = ".jsonl" if source.format == "jsonl" else ".csv"
-    stem = source.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[0] or source.name
-    given, mended = shlex.quote(source.name), shlex.quote(f"{stem}.utf8{suffix}")
-    unpack = {"gzip": "gzip -dc", "zstd": "zstd -dc"}.get(source.compression or "")
-    if unpack:
-        return f"{unpack} {given} | iconv -f {encoding} -t UTF-8 > {mended}"
-    return f"iconv -f {encoding} -t UTF-8 {given} > {mended}"
+def guess_encoding(evidence: Evidence) -> str | None:
+    """The likely encoding; None if it is none of those that can be told apart by bytes.
+
+    Text in which many words are valid UTF-8 is UTF-8, damaged where it is not. By chance, one
+    Korean syllable in eleven is, and next to no word in Western text.
+
+    Examples:
+        >>> guess_encoding(weigh(["안녕하세요".encode("cp949")]))
+        'CP949'
+        >>> guess_encoding(weigh(["café".encode("latin-1")]))
+        'Windows-1252'
+    """
+    valid_share = evidence.valid_words / max(1, evidence.words)
+    if _is_korean(evidence.sample) and valid_share < 0.5:
+        return KOREAN
+    if valid_share >= 0.1 or not evidence.words:
+        return UTF8
+    in_runs = sum(map(len, LONG_RUN.findall(evidence.sample)))
+    return WESTERN if in_runs * 2 <= _count_high(evidence.sample) else None
+
+
+def split_whole(block: bytes) -> tuple[bytes, bytes]:
+    """Cut off the start of a UTF-8 character that goes on behind the block.
+
+    Examples:
+        >>> split_whole("aé".encode()[:-1])
+        (b'a', b'\\xc3')
+    """
+    for behind in range(1, min(3, len(block)) + 1):
+        byte = block[-behind]
+        if byte >= 0xC0:
+            length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            return (block[:-behind], block[-behind:]) if behind < length else (block, b"")
+        if byte < 0x80:
+            break
+    return block, b""
+
+
+def _is_korean(sample: bytes) -> bool:
+    """Whether byte pairs are mostly the Hangul of the standard set, and few are Chinese."""
+    pairs = BYTE_PAIR.findall(sample)
+    second_half = [pair for pair in pairs if pair[1] >= 0xA1]
+    hangul = sum(0xB0 <= pair[0] <= 0xC8 for pair in second_half)
+    chinese = sum(0xCA <= pair[0] <= 0xFD for pair in second_half)
+    return hangul * 2 > len(pairs) and chinese * 5 < len(pairs)
+
+
+def _ascii_share(head: bytes, encoding: str) -> float:
+    """Share of printable ASCII characters and line breaks; 0 if it is no text in this encoding."""
+    text = head.decode(encoding, "ignore")
+    kinds = {c: unicodedata.category(c) for c in set(text) if c not in TEXT_CONTROLS}
+    if any(kind == "Cc" for kind in kinds.values()):
+        return 0.0
+    strange = sum(text.count(c) for c, kind in kinds.items() if kind in ("Cn", "Co"))
+    if strange * 100 > len(text):
+        return 0.0
+    return sum(c.isascii() for c in text) / len(text)
+
+
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _count_high(text: bytes) -> int:
+    return len(text) - len(text.translate(None, HIGH_BYTES))

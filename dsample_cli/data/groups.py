@@ -1,12 +1,92 @@
 """Which rows belong together: the same text, the same customer."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dsample_cli.data.normalize import normal_forms, without_digits
+
 STRING_ARRAY_BYTES = 2**31 - 1
+# A form that comes with so many different numbers is a template; see `digits_tell_apart`.
+TEMPLATE_SPELLINGS = 10
+
+
+@dataclass(frozen=True)
+class LinkedRows:
+    """Rows that belong together.
+
+    Attributes:
+        ids: Group id per row, counted from 0 by first appearance.
+        duplicates: Rows that are a normalised duplicate of an earlier one.
+        keeps_digits: Whether texts that differ in their digits alone were told apart.
+    """
+
+    ids: NDArray[np.int64]
+    duplicates: int
+    keeps_digits: bool
+
+    @property
+    def kept_together(self) -> int:
+        """Groups of more than one row."""
+        return int((np.bincount(self.ids) > 1).sum())
+
+
+def linked_rows(texts: Sequence[pa.ChunkedArray], column: pa.ChunkedArray | None) -> LinkedRows:
+    """Link rows whose texts have the same normal form, and those of one value in a group column.
+
+    Args:
+        texts: One string array per text column; of pairs, both are to be the same.
+        column: The group column, if there is one.
+    """
+    ids, keeps_digits = normalized_groups(*texts)
+    duplicates = len(ids) - (int(ids.max(initial=-1)) + 1)
+    if column is not None:
+        ids = merge_groups(ids, column_groups(column))
+    return LinkedRows(ids, duplicates, keeps_digits)
+
+
+def normalized_groups(*arrays: pa.ChunkedArray) -> tuple[NDArray[np.int64], bool]:
+    """Number the rows so that texts with the same normal form share a number.
+
+    Digits do not count, unless they are what tells the texts of this table apart.
+
+    Returns:
+        Group id per row, counted from 0 by first appearance, and whether digits count.
+
+    Examples:
+        >>> normalized_groups(pa.array(["Order 12", "order  7!", "invoice 7"]))
+        (array([0, 0, 1]), False)
+        >>> normalized_groups(pa.array([f"text {i}" for i in range(20)]))[1]
+        True
+    """
+    wide = [_with_room(array) for array in arrays]
+    forms = [normal_forms(array, keep_digits=True) for array in wide]
+    spellings = duplicate_groups(*forms)
+    ids = duplicate_groups(*(without_digits(form) for form in forms))
+    return (spellings, True) if digits_tell_apart(ids, spellings) else (ids, False)
+
+
+def digits_tell_apart(ids: NDArray[np.integer], spellings: NDArray[np.integer]) -> bool:
+    """Tell whether most texts are templates, which only their numbers tell apart.
+
+    So it is where rows were numbered ("text 1", "text 2"): without digits the table would be a few
+    texts. A template is a form that comes with at least 10 different numbers; most is more than
+    half of the rows.
+
+    Args:
+        ids: Per row, equal where the normal forms without digits are.
+        spellings: Per row, equal where the normal forms with digits are.
+    """
+    if len(ids) == 0:
+        return False
+    first_rows = np.unique(spellings, return_index=True)[1]
+    n_spellings = np.bincount(ids[first_rows])
+    return bool((n_spellings[ids] >= TEMPLATE_SPELLINGS).mean() > 0.5)
 
 
 def duplicate_groups(*arrays: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -70,11 +150,13 @@ def merge_groups(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.i
     return pd.factorize(component[left])[0].astype(np.int64)
 
 
+def _with_room(array: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """The same strings, in a type that can hold them in one array."""
+    return array.cast(pa.large_string()) if array.nbytes > STRING_ARRAY_BYTES else array
+
+
 def _value_ids(array: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
-    filled = pc.fill_null(array, "")
-    if filled.nbytes > STRING_ARRAY_BYTES:
-        filled = filled.cast(pa.large_string())
-    encoded = filled.dictionary_encode()
+    encoded = _with_room(pc.fill_null(array, "")).dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         # Arrow encodes all chunks with one dictionary, so their indices mean the same.
         chunks = [np.asarray(chunk.indices) for chunk in encoded.chunks]

@@ -3,17 +3,17 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
-from dsample_cli.data.encodings import wrong_encoding
-from dsample_cli.data.streams import Source, open_bytes
+from dsample_cli.data.decoding import open_text
+from dsample_cli.data.streams import Source
 from dsample_cli.errors import DataError
 
 CHUNK_ROWS = 65536
 KEY_SAMPLE_ROWS = 1000
-BOM = b"\xef\xbb\xbf"
 CONSTANTS = {"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
 # Numbers come as they are written, so that 1.0 and 1e3 stay what they are.
@@ -42,12 +42,10 @@ def iter_objects(
     """Parse one line after the other; blank lines are skipped.
 
     Raises:
-        DataError: If a line is not UTF-8, not JSON or not an object; names the line.
+        DataError: If a line does not decode, is not JSON or not an object; names the line.
     """
-    with open_bytes(source.path, source.compression, source.name) as stream:
+    with open_text(source) as stream:
         for number, line in enumerate(stream, start=1):
-            if number == 1:
-                line = line.removeprefix(BOM)
             if line.isspace() or not line:
                 continue
             yield _parse_line(line, number, source, decode)
@@ -55,16 +53,23 @@ def iter_objects(
 
 def read_strings(source: Source, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """Read some keys of every object as string arrays; null and absent values are null."""
-    chunks: dict[str, list[pa.Array]] = {column: [] for column in columns}
-    buffers: dict[str, list[str | None]] = {column: [] for column in columns}
-    decode = partial(_decode_as_written, columns)
-    for number, row in enumerate(iter_objects(source, decode), start=1):
-        for column in columns:
-            buffers[column].append(as_text(row.get(column)))
-        if number % CHUNK_ROWS == 0:
-            _flush(buffers, chunks)
-    _flush(buffers, chunks)
-    return {name: pa.chunked_array(arrays, pa.string()) for name, arrays in chunks.items()}
+    batches = list(iter_strings(source, columns))
+    return {
+        name: pa.chunked_array([batch.column(place) for batch in batches], pa.string())
+        for place, name in enumerate(columns)
+    }
+
+
+def iter_strings(source: Source, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read like `read_strings`, in batches."""
+    objects = iter_objects(source, partial(_decode_as_written, columns))
+    while rows := list(islice(objects, CHUNK_ROWS)):
+        yield pa.record_batch(
+            {
+                column: pa.array([as_text(row.get(column)) for row in rows], pa.string())
+                for column in columns
+            }
+        )
 
 
 def as_text(value: Any) -> str | None:
@@ -89,19 +94,11 @@ def _decode_as_written(columns: Sequence[str], text: str) -> Any:
     return row
 
 
-def _flush(buffers: dict[str, list[str | None]], chunks: dict[str, list[pa.Array]]) -> None:
-    for column, values in buffers.items():
-        chunks[column].append(pa.array(values, pa.string()))
-        values.clear()
-
-
 def _parse_line(
     line: bytes, number: int, source: Source, decode: Callable[[str], Any]
 ) -> dict[str, Any]:
     try:
         row = decode(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise wrong_encoding(source) from None
     except (ValueError, RecursionError):
         raise DataError(
             f"{source.name}, line {number}: not valid JSON.",

@@ -43,12 +43,20 @@ def read_names(source: Source) -> list[str]:
 
 def read_strings(source: Source, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """Read some columns as string arrays."""
-    chunks: dict[str, list[pa.Array]] = {column: [] for column in columns}
+    batches = list(iter_strings(source, columns))
+    return {
+        name: pa.chunked_array([batch.column(place) for batch in batches], pa.string())
+        for place, name in enumerate(columns)
+    }
+
+
+def iter_strings(source: Source, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read some columns as string arrays, in batches."""
     with _opened(source) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
-            for column in columns:
-                chunks[column].append(string_array(batch.column(column)))
-    return {name: pa.chunked_array(arrays, pa.string()) for name, arrays in chunks.items()}
+            yield pa.record_batch(
+                {column: string_array(batch.column(column)) for column in columns}
+            )
 
 
 def iter_rows(source: Source, batch_rows: int) -> Iterator[list[dict[str, Any]]]:

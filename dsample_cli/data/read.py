@@ -1,4 +1,6 @@
-"""Read columns at once as strings, or whole rows in a stream.
+"""Read columns as strings, at once or in a stream, or whole rows in a stream.
+
+Several files are one table: their rows come one file after the other.
 
 No message ever holds text from the rows: what Arrow says about a bad row is replaced.
 """
@@ -12,7 +14,7 @@ import pyarrow.csv as pc
 
 from dsample_cli.data import json_lines, parquet
 from dsample_cli.data.csv_text import END_CELL, broken_csv, csv_body, read_header
-from dsample_cli.data.streams import Source
+from dsample_cli.data.streams import DataSource, Source
 from dsample_cli.errors import DataError
 
 # A CSV row must fit into a block; one that does not is tried again with the next larger block.
@@ -20,7 +22,7 @@ BLOCK_BYTES = (1 << 20, 1 << 24, 1 << 28, (1 << 31) - 1)
 ROW_TOO_LONG = "straddl"
 
 
-def read_columns(source: Source, columns: Sequence[str]) -> pa.Table:
+def read_columns(source: DataSource, columns: Sequence[str]) -> pa.Table:
     """Read some columns, each as text exactly as it is written.
 
     Args:
@@ -32,40 +34,68 @@ def read_columns(source: Source, columns: Sequence[str]) -> pa.Table:
         JSONL. A CSV file has no null, only empty cells.
 
     Raises:
-        DataError: If there are no rows, or the file is broken; names the line.
+        DataError: If there are no rows, or a file is broken; names the file and the line.
     """
     distinct = list(dict.fromkeys(columns))
-    if source.format == "csv":
-        table = _read_csv(source, distinct)
-    elif source.format == "jsonl":
-        table = pa.table(json_lines.read_strings(source, distinct))
-    else:
-        table = pa.table(parquet.read_strings(source, distinct))
+    table = pa.concat_tables([_read_part(part, distinct) for part in source.parts])
     if table.num_rows == 0:
-        raise DataError(
-            f"{source.name} has a header but no rows.", "Give a file with one example a row."
-        )
+        raise _no_rows(source)
     return table
 
 
-def iter_rows(source: Source, batch_rows: int = 4096) -> Iterator[list[dict[str, Any]]]:
-    """Read whole rows in order, in batches, holding only a part of the file in memory.
+def iter_columns(source: DataSource, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read some columns like `read_columns`, in batches that come in the order of the rows.
+
+    Only a part of a file is in memory at a time.
+
+    Raises:
+        DataError: If there are no rows; where the file is broken, after the rows before that place.
+    """
+    distinct = list(dict.fromkeys(columns))
+    readers = {"csv": _iter_csv, "jsonl": json_lines.iter_strings, "parquet": parquet.iter_strings}
+    rows = 0
+    for part in source.parts:
+        for batch in readers[part.format](part, distinct):
+            rows += batch.num_rows
+            yield batch
+    if rows == 0:
+        raise _no_rows(source)
+
+
+def iter_rows(source: DataSource, batch_rows: int = 4096) -> Iterator[list[dict[str, Any]]]:
+    """Read whole rows in order, in batches, holding only a part of a file in memory.
 
     CSV cells are strings; JSONL values are as parsed; of Parquet, dates, decimals and bytes are
     strings and NaN is None. All values can be written as JSON.
 
     Raises:
-        DataError: Where the file is broken, after the rows before that place.
+        DataError: Where a file is broken, after the rows before that place.
     """
-    if source.format == "parquet":
-        yield from parquet.iter_rows(source, batch_rows)
-        return
-    if source.format == "jsonl":
-        rows = json_lines.iter_objects(source)
-    else:
-        rows = chain.from_iterable(batch.to_pylist() for batch in _iter_csv(source))
+    rows = chain.from_iterable(_iter_part(part, batch_rows) for part in source.parts)
     while batch := list(islice(rows, batch_rows)):
         yield batch
+
+
+def _iter_part(source: Source, batch_rows: int) -> Iterator[dict[str, Any]]:
+    if source.format == "parquet":
+        return chain.from_iterable(parquet.iter_rows(source, batch_rows))
+    if source.format == "jsonl":
+        return json_lines.iter_objects(source)
+    names = read_header(source)[0]
+    return chain.from_iterable(batch.to_pylist() for batch in _iter_csv(source, names))
+
+
+def _read_part(source: Source, columns: Sequence[str]) -> pa.Table:
+    if source.format == "csv":
+        return _read_csv(source, columns)
+    reader = json_lines if source.format == "jsonl" else parquet
+    return pa.table(reader.read_strings(source, columns))
+
+
+def _no_rows(source: DataSource) -> DataError:
+    return DataError(
+        f"{source.name} has a header but no rows.", "Give a file with one example a row."
+    )
 
 
 def _read_csv(source: Source, columns: Sequence[str]) -> pa.Table:
@@ -82,14 +112,14 @@ def _read_csv(source: Source, columns: Sequence[str]) -> pa.Table:
     raise broken_csv(source)
 
 
-def _iter_csv(source: Source) -> Iterator[pa.RecordBatch]:
+def _iter_csv(source: Source, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Record batches of a CSV file; starts again behind the rows given if one is too long."""
     names, header_bytes = read_header(source)
     rows_given = 0
     for block_bytes in BLOCK_BYTES:
         try:
             with csv_body(source, header_bytes, len(names)) as body:
-                options = _options(source, names, names, block_bytes)
+                options = _options(source, names, columns, block_bytes)
                 for batch in _from_row(pc.open_csv(body, **options), rows_given, source):
                     rows_given += batch.num_rows
                     yield batch
@@ -132,5 +162,6 @@ def _options(
             column_types=dict.fromkeys(columns, pa.string()),
             include_columns=list(columns),
             strings_can_be_null=False,
+            check_utf8=False,  # open_text has checked all columns
         ),
     }

@@ -1,6 +1,8 @@
-"""Find out what a data file is: by its first bytes, then by its suffix."""
+"""Find out what data files are: by their first bytes, then by their suffix."""
 
 import atexit
+import codecs
+import glob
 import hashlib
 import os
 import re
@@ -12,15 +14,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from dsample_cli.core.read_options import DELIMITERS, DETECTED, ReadOptions, parse_delimiter
 from dsample_cli.data import csv_text, json_lines, parquet
-from dsample_cli.data.encodings import check_is_text
-from dsample_cli.data.streams import Source, cannot_read, open_bytes
+from dsample_cli.data.columns import list_columns, require_column
+from dsample_cli.data.decoding import settle_encoding
+from dsample_cli.data.encodings import check_is_no_other_format, check_is_text, wide_encoding
+from dsample_cli.data.streams import (
+    UTF8,
+    DataSource,
+    Source,
+    SourceSet,
+    TextEncoding,
+    cannot_read,
+    open_bytes,
+)
 from dsample_cli.errors import DataError
 
-__all__ = ["Source", "column_names", "file_sha256", "open_source"]
+__all__ = ["DataSource", "Source", "SourceSet", "column_names", "file_sha256", "open_source"]
 
 STDIN = "standard input"
 HEAD_BYTES = 1 << 16
@@ -38,18 +52,141 @@ FORMATS = {
     ".pq": "parquet",
 }
 COMPRESSION_SUFFIXES = (".gz", ".zst")
-TAB_SUFFIXES = (".tsv", ".tab")
+USUAL_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+DELIMITER_NAMES = {character: name for name, character in DELIMITERS.items()}
 JSON_ARRAY = re.compile(r"\[\s*[\[{]")
 
 
-def open_source(path: str | Path) -> Source:
-    """Tell the format, compression and delimiter of a data file.
+def open_source(path: str | Path | DataSource, options: ReadOptions = DETECTED) -> DataSource:
+    """Tell the format, compression, encoding and delimiter of a data file, or of several.
+
+    Args:
+        path: A file, "-" for standard input, or a pattern such as "data/part-*.csv" (`**` stands
+            for folders of any depth) whose files are read as one table, in the order of their
+            names. A file that has the pattern as its name goes before. What is open stays so.
+        options: What is not to be detected.
+
+    Raises:
+        DataError: If there is no such file, or one is empty, binary or not a table.
+    """
+    if isinstance(path, Source | SourceSet):
+        return path
+    if not is_pattern(path):
+        return _open_file(path, options)
+    files = matching_files(str(path))
+    if not files:
+        raise DataError(f"No file matches {path}.", _data_files_near(Path(path)))
+    return SourceSet(str(path), tuple(_open_file(file, options) for file in files))
+
+
+def is_pattern(path: str | Path) -> bool:
+    """Whether a path stands for several files."""
+    return glob.has_magic(str(path)) and not os.path.exists(path)
+
+
+def matching_files(pattern: str) -> list[str]:
+    """The files that fit a pattern, in the order of their names."""
+    return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+
+
+def absolute_path(path: str | Path) -> str:
+    """A path or pattern that stands for the same files from any folder."""
+    if is_pattern(path):
+        return os.path.join(glob.escape(os.getcwd()), path)
+    return str(Path(path).absolute())
+
+
+def column_names(source: DataSource, wanted: Sequence[str] = ()) -> list[str]:
+    """List the columns: a CSV header, a Parquet schema, or the keys of the first JSON lines.
+
+    Args:
+        source: What `open_source` gave.
+        wanted: Columns that may come only later in a JSONL file; looked for to its end.
+
+    Raises:
+        DataError: If one of several files has other columns than the first CSV or Parquet file.
+            JSON lines may lack some; see `check_columns`.
+    """
+    by_part = [(part, _names_of_part(part, wanted)) for part in source.parts]
+    tables = [(part, names) for part, names in by_part if part.format != "jsonl"]
+    if not tables:
+        return list(dict.fromkeys(chain.from_iterable(names for _, names in by_part)))
+    for part, names in by_part:
+        _check_same_columns(part, names, *tables[0])
+    return tables[0][1]
+
+
+def check_columns(source: DataSource, columns: Sequence[str]) -> None:
+    """Raise a DataError unless each of several files has the columns to be used."""
+    if len(source.parts) > 1:
+        for part in source.parts:
+            names = _names_of_part(part, columns)
+            for column in columns:
+                require_column(names, column, part.name)
+
+
+def _names_of_part(source: Source, wanted: Sequence[str]) -> list[str]:
+    if source.format == "parquet":
+        return parquet.read_names(source)
+    if source.format == "jsonl":
+        return json_lines.read_keys(source, wanted)
+    return csv_text.read_header(source)[0]
+
+
+def _check_same_columns(
+    part: Source, names: Sequence[str], first: Source, first_names: Sequence[str]
+) -> None:
+    lacking = [name for name in first_names if name not in names and part.format != "jsonl"]
+    added = [name for name in names if name not in first_names]
+    if not lacking and not added:
+        return
+    differences = [f"it lacks {_quoted(lacking)}"] * bool(lacking)
+    differences += [f"it adds {_quoted(added)}"] * bool(added)
+    raise DataError(
+        f"{part.name} has other columns than {first.name}: {' and '.join(differences)}.",
+        f"Give all files the same columns, or leave files out. {list_columns(first_names)}",
+    )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return list_columns(names).removeprefix("Columns: ").removesuffix(".")
+
+
+def source_sha256(source: DataSource) -> str:
+    """SHA-256 of a file's bytes; of several files, of their SHA-256 in hex one after the other."""
+    if isinstance(source, Source):
+        return file_sha256(source.path)
+    return _joined_sha256([part.path for part in source.parts])
+
+
+def source_path(source: DataSource) -> str:
+    """The absolute path or pattern; "-" for standard input."""
+    return "-" if source.name == STDIN else absolute_path(source.name)
+
+
+def path_sha256(path: str) -> str | None:
+    """What `source_sha256` gives for a path or pattern; None if there is no such file."""
+    if is_pattern(path):
+        files = matching_files(path)
+        return _joined_sha256(files) if files else None
+    return file_sha256(path) if os.path.isfile(path) else None
+
+
+def _joined_sha256(files: Sequence[str | Path]) -> str:
+    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _open_file(path: str | Path, options: ReadOptions) -> Source:
+    """Open one file.
 
     Standard input ("-") and pipes are copied into a temporary file, deleted at exit, so that they
     can be read more than once.
-
-    Raises:
-        DataError: If there is no such file, or it is empty, binary, not UTF-8 or not a table.
     """
     name = STDIN if str(path) == "-" else str(path)
     file = _readable_file(Path(path), name)
@@ -66,30 +203,10 @@ def open_source(path: str | Path) -> Source:
         head = _head_of(stream, name)
     if compression and head.startswith(PARQUET_MAGIC):
         raise DataError(f"{name} is compressed Parquet.", f"Decompress it first ({compression}).")
-    return _as_text_source(source, head)
+    return _as_text_source(source, head, options)
 
 
-def column_names(source: Source, wanted: Sequence[str] = ()) -> list[str]:
-    """List the columns: a CSV header, a Parquet schema, or the keys of the first JSON lines.
-
-    Args:
-        source: What `open_source` gave.
-        wanted: Columns that may come only later in a JSONL file; looked for to its end.
-    """
-    if source.format == "parquet":
-        return parquet.read_names(source)
-    if source.format == "jsonl":
-        return json_lines.read_keys(source, wanted)
-    return csv_text.read_header(source)[0]
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _as_text_source(source: Source, head: bytes) -> Source:
+def _as_text_source(source: Source, head: bytes, options: ReadOptions) -> Source:
     suffix = _suffix(source.name)
     by_suffix = FORMATS.get(suffix, "csv")
     if by_suffix == "parquet":
@@ -97,9 +214,11 @@ def _as_text_source(source: Source, head: bytes) -> Source:
             f"{source.name} is not a Parquet file, for all its name.",
             "Write it again, or rename it after what it is (.csv, .jsonl).",
         )
-    source = replace(source, format=by_suffix)
-    check_is_text(head, source)
-    text = head.decode("utf-8-sig", errors="ignore").lstrip()
+    check_is_no_other_format(head, source.name)
+    source = replace(source, format=by_suffix, encoding=_encoding_of(head, source, options))
+    if source.encoding.name is None and not head.isascii():
+        settle_encoding(source, head)
+    text = head.decode(source.encoding.name or UTF8, errors="ignore").lstrip("\ufeff \t\r\n\f\v")
     if JSON_ARRAY.match(text) or (text.startswith("[") and by_suffix == "jsonl"):
         given = "in.json" if source.name == STDIN else source.name
         lines = shlex.quote(given.removesuffix(".json") + ".jsonl")
@@ -109,8 +228,26 @@ def _as_text_source(source: Source, head: bytes) -> Source:
         )
     if text.startswith("{"):
         return replace(source, format="jsonl")
-    preferred = "\t" if suffix in TAB_SUFFIXES else ","
-    return replace(source, delimiter=csv_text.sniff_delimiter(text, preferred))
+    if by_suffix == "jsonl":
+        return source
+    if options.delimiter is not None:
+        return replace(source, delimiter=parse_delimiter(options.delimiter))
+    usual = USUAL_DELIMITERS.get(suffix)
+    found = csv_text.sniff_delimiter(text, usual or ",")
+    told = f"separated by {DELIMITER_NAMES[found]}; --delimiter names another"
+    is_surprise = usual not in (None, found)
+    return replace(source, delimiter=found, told_delimiter=told if is_surprise else None)
+
+
+def _encoding_of(head: bytes, source: Source, options: ReadOptions) -> TextEncoding:
+    """The encoding that is given, or that the first bytes settle."""
+    if options.encoding is not None:
+        is_utf8 = codecs.lookup(options.encoding).name in ("utf-8", "utf-8-sig")
+        return TextEncoding(UTF8 if is_utf8 else options.encoding, is_given=True)
+    wide = wide_encoding(head)
+    if wide is None:
+        check_is_text(head, source.name)
+    return TextEncoding(wide)
 
 
 def _head_of(stream: BinaryIO, name: str) -> bytes:
@@ -173,6 +310,20 @@ def _near_files(path: Path) -> str:
     return f"Did you mean {folder / near[0]}?" if near else "Check the path."
 
 
+def _data_files(folder: Path) -> list[Path]:
+    return [entry for entry in folder.iterdir() if _suffix(entry.name) in FORMATS]
+
+
+def _data_files_near(pattern: Path) -> str:
+    folder = pattern.parent
+    data = sorted(path.name for path in _data_files(folder)) if folder.is_dir() else []
+    more = ", ..." if len(data) > 3 else ""
+    return f"{folder} has {', '.join(data[:3])}{more}." if data else "Check the pattern."
+
+
 def _files_within(folder: Path) -> str:
-    data = sorted(entry for entry in folder.iterdir() if _suffix(entry.name) in FORMATS)
-    return f"Give one of its files, such as {data[0]}." if data else "Give a data file."
+    data = sorted(_data_files(folder))
+    if not data:
+        return "Give a data file."
+    pattern = shlex.quote(str(folder / f"*{data[0].suffix}"))
+    return f"Give one of its files, such as {data[0]}, or several as a pattern: {pattern}"

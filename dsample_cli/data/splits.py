@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from dsample_cli.data.assignment import GroupRuns, even_shares, group_runs, refine
 from dsample_cli.data.groups import column_groups, duplicate_groups, merge_groups
 from dsample_cli.errors import ConfigError
 
 __all__ = [
     "Split",
+    "check_shares",
     "column_groups",
     "duplicate_groups",
     "merge_groups",
@@ -74,13 +75,17 @@ def stratified_split(
 ) -> Split:
     """Split the rows so that each part has each class in its natural share.
 
-    A class with n rows gives round(share * n) rows to a held-out part, at least 1 when n >= 4.
-    Every class keeps a row in train, and two when it has three. Groups come first: a group is
-    never divided, so a class may then give fewer rows, or none. A class whose groups are all
-    larger than its quota gives the smallest one, if that is at most half of it.
+    A class with n rows gives round(share * n) rows to a held-out part, and at least 2 where it has
+    2 for each part (n >= 4 with one held-out part, n >= 6 with two), else 1 when n >= 4. Every
+    class keeps a row in train, and two when it has three. Groups come first: a group is never
+    divided, so a class may then give fewer rows, or none. A class whose groups are all larger than
+    its quota gives the smallest one, if that is at most half of it; a group larger than that stays
+    in train.
 
     Groups with rows of several classes are placed one by one, the biggest first, where they fit the
-    open quotas best; groups of one class then fill the quotas in random order.
+    open quotas best; groups of one class then fill the quotas in random order. At last groups are
+    moved where that serves a class that misses its least number of rows in a part, or comes nearer
+    to the quotas.
 
     Args:
         codes: Label id per row, all >= 0, shape [n].
@@ -98,7 +103,7 @@ def stratified_split(
         >>> np.bincount(np.repeat([0, 1], [90, 10])[split.parts == 1])
         array([18,  2])
     """
-    _check_shares(validation_share, test_share)
+    check_shares(validation_share, test_share)
     codes = np.asarray(codes)
     rng = np.random.default_rng([seed, SPLIT_STREAM])
     counts = np.bincount(codes, minlength=n_classes)
@@ -114,7 +119,12 @@ def stratified_split(
     return Split(parts, tuple(np.flatnonzero(stuck).tolist()))
 
 
-def _check_shares(validation_share: float, test_share: float) -> None:
+def check_shares(validation_share: float, test_share: float) -> None:
+    """Check that the shares of the held-out parts leave something for train.
+
+    Raises:
+        ConfigError: If they do not, or one is negative.
+    """
     for name, share in (("validation", validation_share), ("test", test_share)):
         if not 0 <= share < 1:
             raise ConfigError(
@@ -133,11 +143,13 @@ def _quotas(counts: NDArray[np.integer], validation_share: float, test_share: fl
     """Rows per part and class, of classes with `counts` rows."""
     keep = np.select([counts >= 3, counts >= 1], [2, 1], 0)
     most = counts - keep
+    n_parts = 1 + (validation_share > 0) + (test_share > 0)
+    least = np.select([counts >= 2 * n_parts, counts >= 4], [2, 1], 0)
     wanted = np.zeros((3, len(counts)), np.int64)
     for part, share in ((VALIDATION, validation_share), (TEST, test_share)):
         # The small term undoes floating point: 0.35 * 10 is to round up as 3.5 does.
         rounded = np.floor(share * counts + 0.5 + 1e-9).astype(np.int64)
-        wanted[part] = np.maximum(rounded, (counts >= 4) & (share > 0))
+        wanted[part] = np.maximum(rounded, least) if share > 0 else 0
     excess = np.maximum(wanted[1:].sum(axis=0) - most, 0)
     # The larger part gives way down to the other, then both by turns, test first.
     from_larger = np.minimum(excess, np.abs(wanted[VALIDATION] - wanted[TEST]))
@@ -159,29 +171,40 @@ def _split_groups(
 ) -> NDArray[np.int8]:
     """Part of each row, every group whole."""
     n_classes = len(quotas.most_held_out)
-    group_ids, group_names = pd.factorize(groups)
-    # A run is the rows of one class in one group; a group's runs follow each other.
-    run_ids, run_sizes = np.unique(group_ids * n_classes + codes, return_counts=True)
-    run_groups, run_labels = np.divmod(run_ids, n_classes)
-    first_runs = np.searchsorted(run_groups, np.arange(len(group_names) + 1))
-    n_runs = np.diff(first_runs)
-    sizes = np.bincount(group_ids, minlength=len(group_names))
-
-    part_of_group = np.zeros(len(group_names), np.int8)
-    mixed = rng.permutation(np.flatnonzero(n_runs > 1))
-    for group in mixed[np.argsort(-sizes[mixed], kind="stable")].tolist():
-        runs = slice(first_runs[group], first_runs[group + 1])
+    runs = group_runs(codes, groups, n_classes)
+    part_of_group = np.zeros(len(runs.sizes), np.int8)
+    mixed = rng.permutation(np.flatnonzero(runs.n_runs > 1))
+    for group in mixed[np.argsort(-runs.sizes[mixed], kind="stable")].tolist():
+        mine = slice(runs.first_runs[group], runs.first_runs[group + 1])
         part_of_group[group] = _place_mixed_group(
-            run_labels[runs].tolist(), run_sizes[runs].tolist(), quotas
+            runs.labels[mine].tolist(), runs.rows[mine].tolist(), quotas
         )
 
-    single = np.flatnonzero(n_runs == 1)
+    single = np.flatnonzero(runs.n_runs == 1)
     single_parts = np.zeros(len(single), np.int8)
     _fill_from_single_class(
-        single_parts, run_labels[first_runs[single]], sizes[single], quotas, rng
+        single_parts, runs.labels[runs.first_runs[single]], runs.sizes[single], quotas, rng
     )
     part_of_group[single] = single_parts
-    return part_of_group[group_ids]
+    _mend(part_of_group, runs, quotas)
+    return part_of_group[runs.ids]
+
+
+def _mend(part_of_group: NDArray[np.int8], runs: GroupRuns, quotas: _Quotas) -> None:
+    """Move groups to where they are missing; in place.
+
+    Only whole groups can be moved: train may then keep less of a class than it should, but half
+    of it, and never less than it must.
+    """
+    if len(quotas.parts) < 2 or len(runs.sizes) == 0:
+        return
+    wanted = np.array(quotas.wanted)
+    counts = wanted.sum(axis=0)
+    minimum, must_keep = np.minimum(wanted, 2), np.zeros_like(wanted)
+    minimum[TRAIN] = np.minimum(wanted[TRAIN], counts - counts // 2)
+    must_keep[TRAIN] = counts - np.array(quotas.most_held_out)
+    refine(part_of_group, runs, wanted.astype(float), minimum, must_keep)
+    even_shares(part_of_group, runs, wanted.astype(float), np.maximum(minimum, must_keep))
 
 
 def _place_mixed_group(labels: list[int], sizes: list[int], quotas: _Quotas) -> int:

@@ -1,11 +1,12 @@
-"""A data file as a stream of bytes, whatever it is compressed with."""
+"""Data files, and their bytes as a stream whatever they are compressed with."""
 
 import gzip
 import io
 import shlex
 import zlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +15,22 @@ import pyarrow as pa
 from dsample_cli.errors import DataError
 
 BUFFER_BYTES = 1 << 20
+UTF8 = "UTF-8"
 DECOMPRESSION_ERRORS = (EOFError, zlib.error, OSError, pa.ArrowException)
+
+
+@dataclass
+class TextEncoding:
+    """The encoding of a text file.
+
+    Attributes:
+        name: Name of a Python codec. None while only ASCII has been read of the file: it is
+            settled, once and for all readers, where the first other byte comes.
+        is_given: Whether the user named it.
+    """
+
+    name: str | None = None
+    is_given: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,8 @@ class Source:
         format: "csv", "jsonl" or "parquet".
         compression: None, "gzip" or "zstd".
         delimiter: Between the cells of a CSV file.
+        encoding: Of CSV and JSONL.
+        told_delimiter: What a note says about the delimiter, if it is a surprise.
     """
 
     path: Path
@@ -34,6 +52,52 @@ class Source:
     format: str
     compression: str | None
     delimiter: str
+    encoding: TextEncoding = field(default_factory=TextEncoding, compare=False)
+    told_delimiter: str | None = None
+
+    @property
+    def parts(self) -> "tuple[Source, ...]":
+        """The files to read: itself."""
+        return (self,)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was found out about the file; the encoding may be known only after reading it."""
+        found = [] if self.told_delimiter is None else [self.told_delimiter]
+        if not self.encoding.is_given and self.encoding.name not in (None, UTF8):
+            found.append(f"read as {self.encoding.name}; --encoding names another")
+        return tuple(found)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks as sentences."""
+        return tuple(f"{self.name} is {remark}" for remark in self.remarks)
+
+
+@dataclass(frozen=True)
+class SourceSet:
+    """Several data files that are read as one table, one after the other.
+
+    Attributes:
+        name: What messages call them: the pattern as given.
+        parts: The files in order, at least one.
+    """
+
+    name: str
+    parts: tuple[Source, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks on the files, each told once."""
+        counts = Counter(remark for part in self.parts for remark in part.remarks)
+        return tuple(
+            f"{self.name}: {count} of {len(self.parts)} files {'is' if count == 1 else 'are'} "
+            f"{remark}"
+            for remark, count in counts.items()
+        )
+
+
+DataSource = Source | SourceSet
 
 
 def open_bytes(path: Path, compression: str | None, name: str) -> BinaryIO:

@@ -9,9 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dsample_cli.core.read_options import DETECTED, ReadOptions
 from dsample_cli.data.columns import require_column, resolve_columns
 from dsample_cli.data.read import read_columns
-from dsample_cli.data.sources import Source, column_names, file_sha256, open_source
+from dsample_cli.data.sources import (
+    DataSource,
+    check_columns,
+    column_names,
+    open_source,
+    source_path,
+    source_sha256,
+)
 from dsample_cli.errors import DataError
 
 # A list, not just a bracketed name such as [INFO]: quoted items, several items, numbers or nothing.
@@ -24,15 +32,16 @@ class TextTable:
     """The columns of a data file that training reads, one array each, aligned by row.
 
     Attributes:
-        path: Absolute path as text; "-" for standard input.
-        sha256: Of the file's bytes as they lie, compressed or not.
+        path: Absolute path or pattern as text; "-" for standard input.
+        sha256: Of the file's bytes as they lie, compressed or not; of several files, of their
+            SHA-256 in hex one after the other.
         columns: All columns of the file.
         text_columns: One column, or two for sentence pairs.
         label_column: None where labels are not needed and none was named.
         texts: One string array per text column; null is missing.
         labels: String array, or None; null is missing.
         groups: String array of the group column, or None.
-        notes: What was guessed, a sentence each.
+        notes: What was found out or guessed, a sentence each.
     """
 
     path: str
@@ -52,26 +61,28 @@ class TextTable:
 
 
 def read_text_table(
-    path: str | Path | Source,
+    path: str | Path | DataSource,
     text_columns: Sequence[str] = (),
     label_column: str | None = None,
     group_column: str | None = None,
     need_labels: bool = True,
+    options: ReadOptions = DETECTED,
 ) -> TextTable:
-    """Read the text, label and group columns of a data file.
+    """Read the text, label and group columns of a data file, or of several as one table.
 
     Args:
-        path: CSV, TSV, JSONL or Parquet, also compressed; "-" is standard input.
+        path: CSV, TSV, JSONL or Parquet, also compressed; a pattern; "-" is standard input.
         text_columns: One, or two for sentence pairs; guessed when empty.
         label_column: Guessed when None, if labels are needed.
         group_column: Rows with the same value here belong together.
         need_labels: Whether a file without a label column is an error.
+        options: How the file is written, where that is not to be detected.
 
     Raises:
         DataError: If the file cannot be read, a column is missing or cannot be guessed, or the
             label column holds lists of labels.
     """
-    source = path if isinstance(path, Source) else open_source(path)
+    source = open_source(path, options)
     wanted = [c for c in (*text_columns, label_column, group_column) if c is not None]
     names = column_names(source, wanted)
     texts, label, notes = resolve_columns(
@@ -79,20 +90,22 @@ def read_text_table(
     )
     if group_column is not None:
         require_column(names, group_column, source.name)
-    table = read_columns(source, [c for c in (*texts, label, group_column) if c is not None])
+    used = [c for c in (*texts, label, group_column) if c is not None]
+    check_columns(source, used)
+    table = read_columns(source, used)
     labels = None if label is None else table.column(label)
     if labels is not None:
-        _check_single_label(labels, label, source.name)
+        check_single_label(labels, label, source.name)
     return TextTable(
-        path="-" if source.name == "standard input" else str(Path(source.name).absolute()),
-        sha256=file_sha256(source.path),
+        path=source_path(source),
+        sha256=source_sha256(source),
         columns=tuple(names),
         text_columns=texts,
         label_column=label,
         texts=tuple(table.column(column) for column in texts),
         labels=labels,
         groups=None if group_column is None else table.column(group_column),
-        notes=notes,
+        notes=(*source.notes, *notes),
     )
 
 
@@ -119,7 +132,8 @@ def usable_rows(table: TextTable) -> NDArray[np.int64]:
     return np.flatnonzero(~unusable).astype(np.int64)
 
 
-def _check_single_label(labels: pa.ChunkedArray, column: str | None, where: str) -> None:
+def check_single_label(labels: pa.ChunkedArray, column: str | None, where: str) -> None:
+    """Raise a DataError if most of the first labels look like lists."""
     head = labels.slice(0, 100 * LIST_SAMPLE_ROWS)
     sample = head.filter(pa.array(~is_blank(head))).slice(0, LIST_SAMPLE_ROWS)
     lists = pc.sum(pc.match_substring_regex(sample, LIST_PATTERN)).as_py() or 0

@@ -1,9 +1,12 @@
 """Results as terminal tables; text from data is never markup and cannot drive the terminal."""
 
+import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
@@ -15,6 +18,8 @@ from dsample_cli.reports.correction import correction_text, served_prior
 _BAR_WIDTH = 24
 # Tables of classes are cut in the middle beyond this; --json has them all.
 _MOST_CLASSES = 40
+# Of a split: classes shown, parts shown one by one, parts shown with counts, lines of what failed.
+_MOST_DEVIATING, _MOST_PARTS, _MOST_COUNTED_PARTS, _MOST_NOT_KEPT = 20, 6, 3, 10
 _SCORES_BY_CLASS = ("softmax", "inverse", "sqrt", "effective-number")
 _SCORES_BY_SCHEDULE = 3
 _GROUP_STYLE = {"many": "blue", "medium": "cyan", "few": "magenta"}
@@ -33,14 +38,14 @@ _METRICS = {
 
 def print_analysis(console: Console, result: Any) -> None:
     """Draw an `AnalyzeResult`."""
-    profile, table = result.profile, result.table
-    text_columns = " + ".join(table.text_columns)
+    profile, data = result.profile, result.data
+    text_columns = " + ".join(data.text_columns)
     console.print(
         Text.assemble(
-            (clean(table.path), "bold"),
+            (clean(data.path), "bold"),
             f"  {profile.usable_rows:,} usable rows of {profile.rows:,}, {len(profile.classes)} "
             f"classes, median {profile.median_words:.0f} words\n"
-            f"text: {clean(text_columns)}   label: {clean(table.label_column)}",
+            f"text: {clean(text_columns)}   label: {clean(data.label_column)}",
         )
     )
     console.print(_class_table(profile.classes))
@@ -73,6 +78,34 @@ def print_schedule(console: Console, result: Any, picture: str | None = None) ->
         console.print(Text(line, style="dim"))
     if picture is not None:
         console.print(Text(f"Drawn in {clean(picture)}"))
+
+
+def print_split(console: Console, result: Any) -> None:
+    """Draw a `SplitResult`."""
+    config, rows = result.config, int(result.counts.sum())
+    source = "standard input" if config.data == "-" else config.data
+    heading = f"  {rows:,} rows of {clean(source)}, {len(result.names)} classes"
+    console.print(Text.assemble((clean(config.out), "bold"), heading), soft_wrap=True)
+    console.print(_split_table(result))
+    part, label = np.unravel_index(int(result.deviations.argmax()), result.deviations.shape)
+    console.print(
+        f"Largest deviation of a class share: {100 * result.deviations[part, label]:.2f} "
+        f"percentage points, '{clean(result.names[label])}' in {result.part_names[part]}"
+    )
+    linked = result.linked
+    column = result.config.group_column
+    console.print(
+        f"Kept together: {linked.kept_together:,} groups of rows with the same text"
+        f"{f' or {clean(column)}' if column else ''}; {linked.duplicates:,} rows repeat an earlier "
+        "text"
+    )
+    if result.not_kept:
+        console.print(Text("\nWhat could not be kept", style="bold"))
+        for found in result.not_kept[:_MOST_NOT_KEPT]:
+            console.print(Padding(Text(clean(found.message), style="yellow"), (0, 0, 0, 2)))
+        if (more := len(result.not_kept) - _MOST_NOT_KEPT) > 0:
+            console.print(f"  and {more} more; --json lists all")
+    console.print(Text(f"\nNext: {clean(_after_split(result))}", style="dim"), soft_wrap=True)
 
 
 def print_training(console: Console, result: Any) -> None:
@@ -227,16 +260,33 @@ def _print_problems(console: Console, problems: Sequence[Any]) -> None:
     if not problems:
         console.print(Text("No problems found.\n", style="green"))
         return
-    console.print(Text("Problems", style="bold"))
+    counts = Counter(problem.severity for problem in problems)
+    told = ", ".join(f"{counts[name]} {word}" for name, word in _severities(counts))
+    console.print(Text.assemble(("Problems", "bold"), f"  {told}"))
     grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column()
+    grid.add_column(no_wrap=True)
     for problem in problems:
         message = Text(clean(problem.message))
         if problem.rows:
-            shown = [*(str(row) for row in problem.rows[:5]), *(["..."] * (problem.count > 5))]
-            message.append(f" Rows: {', '.join(shown)}", style="dim")
-        grid.add_row("", Text(problem.code, style=_SEVERITY_STYLE[problem.severity]), message)
+            more = problem.count - len(problem.rows)
+            shown = ", ".join(map(str, problem.rows)) + (f" and {more:,} more" if more > 0 else "")
+            message.append(f"\nRows: {shown}", style="dim")
+        style = _SEVERITY_STYLE[problem.severity]
+        grid.add_row("", Text(problem.severity, style=style), Text(problem.code), message)
     console.print(grid)
     console.print()
+
+
+def _severities(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Severity and the word for so many of it, the worst first."""
+    plurals = {"error": "errors", "warning": "warnings", "info": "info"}
+    return [
+        (name, name if counts[name] == 1 else plural)
+        for name, plural in plurals.items()
+        if counts[name]
+    ]
 
 
 def _print_sampling(console: Console, result: Any) -> None:
@@ -313,6 +363,54 @@ def _few_table(result: Any) -> Table:
         shares = [_percent(schedule.few_share[name]) for name in names]
         table.add_row(schedule.name + mark, f"{schedule.mean_mix:.2f}", *shares)
     return table
+
+
+def _split_table(result: Any) -> Table:
+    """Class shares by part, those that deviate most first; of many parts the extremes."""
+    is_wide = len(result.part_names) > _MOST_PARTS
+    parts = ("lowest", "highest") if is_wide else result.part_names
+    table = _table("class", "rows", "share", *parts, "deviation")
+    order = np.argsort(-result.deviations.max(axis=0), kind="stable")
+    for label in order[:_MOST_DEVIATING].tolist():
+        counts, shares = result.counts[:, label], result.shares[:, label]
+        if is_wide:
+            cells = [_percent(shares.min()), _percent(shares.max())]
+        elif len(parts) > _MOST_COUNTED_PARTS:
+            cells = [_percent(share) for share in shares]
+        else:
+            cells = [
+                f"{n:,}  {_percent(share):>5}" for n, share in zip(counts, shares, strict=True)
+            ]
+        table.add_row(
+            clean(result.names[label]),
+            f"{counts.sum():,}",
+            _percent(result.natural[label]),
+            *cells,
+            f"{100 * result.deviations[:, label].max():.2f}",
+        )
+    if more := len(order) - min(len(order), _MOST_DEVIATING):
+        table.add_row(f"... {more} more", *[""] * (3 + len(parts)))
+    sizes = result.counts.sum(axis=1)
+    table.add_section()
+    shown = (sizes.min(), sizes.max()) if is_wide else sizes
+    table.add_row("all", f"{sizes.sum():,}", "", *(f"{size:,}" for size in shown), "")
+    return table
+
+
+def _after_split(result: Any) -> str:
+    """What to type next."""
+    if result.config.folds:
+        return "train on all folds but one, with that one as --val; once for each"
+    paths = {
+        name: shlex.quote(str(result.config.out / f"{name}.csv")) for name in result.part_names
+    }
+    words = ["dsample train", paths.pop("train"), *(f"--{n} {path}" for n, path in paths.items())]
+    texts, label = result.table.text_columns, result.table.label_column
+    if texts != ("text",):
+        words += [f"--text-column {shlex.quote(name)}" for name in texts]
+    if label != "label":
+        words.append(f"--label-column {shlex.quote(label)}")
+    return " ".join(words)
 
 
 def _schedule_table(result: Any) -> Table:

@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from dsample_cli.errors import RunError
 
@@ -37,6 +38,45 @@ def atomic_writer(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_files(
+    folder: Path, names: Sequence[str], replaced: Sequence[str] = ()
+) -> Iterator[Sequence[BinaryIO]]:
+    """Open files that appear in `folder` together when the block ends without error.
+
+    Args:
+        folder: Made if there is none, and then unmade on an error.
+        names: Of the files.
+        replaced: Files of the folder that are deleted just before.
+
+    Raises:
+        RunError: If the folder cannot be made or written.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder))
+    except OSError as error:
+        raise RunError(
+            f"Cannot write to {folder}: {error.strerror}.", "Choose a folder that you may write to."
+        ) from error
+    try:
+        with ExitStack() as stack:
+            files = [stack.enter_context(open(hidden / name, "wb")) for name in names]
+            yield files
+            for file in files:
+                file.flush()
+                os.fsync(file.fileno())
+        for name in replaced:
+            (folder / name).unlink()
+        for name in names:
+            os.replace(hidden / name, folder / name)
+        hidden.rmdir()
+    except BaseException:
+        shutil.rmtree(folder if is_new else hidden, ignore_errors=True)
         raise
 
 

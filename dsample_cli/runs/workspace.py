@@ -20,12 +20,14 @@ RUN_HINT = "List the runs with: dsample runs list"
 
 @dataclass(frozen=True)
 class CurrentDataset:
-    """The file that `dsample analyze` saw last, with the columns that it used."""
+    """What `dsample analyze` saw last: a file or the pattern of several, and how it was read."""
 
     path: str
     sha256: str
     text_columns: tuple[str, ...]
     label_column: str
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)

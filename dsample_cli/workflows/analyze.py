@@ -6,20 +6,27 @@ from typing import Any
 import numpy as np
 
 from dsample_cli.core.class_scores import CLASS_SCORES, Floats
-from dsample_cli.core.config import auto_epochs, parse_thresholds
+from dsample_cli.core.config import TrainConfig, auto_epochs, parse_thresholds
 from dsample_cli.core.epochs import expected_draws
 from dsample_cli.core.progress import Listener
+from dsample_cli.core.read_options import DETECTED, ReadOptions
 from dsample_cli.core.resampling import RESAMPLINGS
 from dsample_cli.core.schedules import SCHEDULES, EpochPlan, make_schedule, plans
 from dsample_cli.core.scores import Score
-from dsample_cli.data.profile import Profile, profile_table
-from dsample_cli.data.table import TextTable, read_text_table
+from dsample_cli.data.facts import FileFacts, read_facts
+from dsample_cli.data.problems import TOKEN_LENGTHS
+from dsample_cli.data.profile import Profile, profile_facts
+from dsample_cli.data.samples import TextSample
+from dsample_cli.data.token_facts import TokenFacts, token_facts
 from dsample_cli.runs.workspace import CurrentDataset, Workspace
 from dsample_cli.workflows.scoring import Repetition, most_repeated, resolve_score
 from dsample_cli.workflows.suggestions import Suggestion, suggest
 
 # An epoch that follows the score fully.
 _FOLLOWED = EpochPlan(1.0)
+# The tokenizer sees so many texts and characters, evenly spread over the file.
+_TOKENIZED_ROWS = 10_000
+_TOKENIZED_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -64,24 +71,28 @@ class SchedulePreview:
 class AnalyzeResult:
     """What `dsample analyze` shows."""
 
-    table: TextTable
+    data: FileFacts
     profile: Profile
+    tokens: TokenFacts | None
+    against: FileFacts | None
     scores: tuple[ScorePreview, ...]
     schedules: tuple[SchedulePreview, ...]
     suggestions: tuple[Suggestion, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON object of `dsample analyze --json`."""
-        text = self.table.text_columns
+        text = self.data.text_columns
         return {
             "data": {
-                "path": self.table.path,
+                "path": self.data.path,
                 "rows": self.profile.rows,
                 "usable_rows": self.profile.usable_rows,
-                "sha256": self.table.sha256,
+                "sha256": self.data.sha256,
                 "text_column": text[0] if len(text) == 1 else list(text),
-                "label_column": self.table.label_column,
+                "label_column": self.data.label_column,
             },
+            "against": _against_json(self.against),
+            "tokens": _tokens_json(self.tokens),
             "classes": [asdict(c) for c in self.profile.classes],
             "imbalance": asdict(self.profile.imbalance),
             "problems": [asdict(p) | {"rows": list(p.rows)} for p in self.profile.problems],
@@ -115,11 +126,17 @@ def analyze(
     groups: str | None = None,
     epochs: int | None = None,
     cycle: int = 3,
+    model: str = TrainConfig.model,
+    max_length: int = TrainConfig.max_length,
+    against: str | None = None,
+    is_thorough: bool = True,
+    options: ReadOptions = DETECTED,
 ) -> AnalyzeResult:
     """Profile a file, preview what the samplers would draw, and make it the current dataset.
 
     Args:
-        data: Data file; "-" for standard input, which does not become the current dataset.
+        data: Data file, or a pattern of several; "-" for standard input, which does not become
+            the current dataset.
         workspace: Remembers the file and its columns.
         listener: Hears what was guessed.
         text_columns: One, or two for pairs; guessed when empty.
@@ -127,28 +144,98 @@ def analyze(
         groups: "HIGH,LOW" train counts of the groups, instead of terciles.
         epochs: Planned epochs of the schedule preview; what `train` would take when None.
         cycle: Cycle of the schedule preview.
+        model: Its tokenizer measures the texts, if it is on this machine.
+        max_length: Tokens that training would keep of a text.
+        against: A file to compare with, such as the test data, with the same columns.
+        is_thorough: Whether to look for normalised duplicates, at other columns and at tokens.
+        options: How the files are written, where that is not to be detected.
 
     Raises:
         DsampleError: If the file or the workspace cannot be used.
     """
     thresholds = parse_thresholds(groups) if groups else None
-    table = read_text_table(data, text_columns, label_column)
-    for note in table.notes:
+    facts = read_facts(data, text_columns, label_column, is_thorough, options=options)
+    other = _read_other(against, facts, is_thorough, options) if against else None
+    for note in dict.fromkeys((*facts.notes, *(other.notes if other else ()))):
         listener.note(note)
-    profile = profile_table(table, thresholds)
+    tokens = _measure_tokens(model, max_length, facts.sample, listener) if is_thorough else None
+    profile = profile_facts(facts, thresholds, other, tokens)
     if data != "-":
-        assert table.label_column is not None
         workspace.set_current_dataset(
-            CurrentDataset(table.path, table.sha256, table.text_columns, table.label_column)
+            CurrentDataset(
+                facts.path,
+                facts.sha256,
+                facts.text_columns,
+                facts.label_column,
+                options.encoding,
+                options.delimiter,
+            )
         )
     scores = _preview_scores(profile)
     return AnalyzeResult(
-        table,
+        facts,
         profile,
+        tokens,
+        other,
         scores,
         _preview_schedules(profile, scores, epochs or auto_epochs(profile.usable_rows), cycle),
         suggest(profile),
     )
+
+
+def _read_other(path: str, facts: FileFacts, is_thorough: bool, options: ReadOptions) -> FileFacts:
+    return read_facts(
+        path, facts.text_columns, facts.label_column, is_thorough, facts.keeps_digits, options
+    )
+
+
+def _measure_tokens(
+    model: str, max_length: int, sample: TextSample, listener: Listener
+) -> TokenFacts | None:
+    """Tokenize a sample; None where there is no tokenizer to do it."""
+    from dsample_cli.training.token_counts import count_tokens, find_tokenizer
+
+    file = find_tokenizer(model)
+    if file is None or len(sample) == 0:
+        if model != "tiny" and len(sample):
+            listener.note(
+                f"The tokenizer of {model} is not on this machine: whether texts would be cut or "
+                "have unknown tokens is not checked."
+            )
+        return None
+    sample = sample.thinned(_TOKENIZED_ROWS, _TOKENIZED_CHARACTERS)
+    try:
+        counts = count_tokens(file, [text.to_pylist() for text in sample.texts])
+    except ValueError:
+        listener.note(f"The tokenizer of {model} cannot be read; the texts' tokens are unchecked.")
+        return None
+    return token_facts(model, max_length, sample, counts.lengths, counts.unknown, counts.special)
+
+
+def _tokens_json(tokens: TokenFacts | None) -> dict[str, Any] | None:
+    if tokens is None:
+        return None
+    return {
+        "model": tokens.model,
+        "max_length": tokens.max_length,
+        "sampled_rows": len(tokens.rows),
+        "cut_share": {str(n): tokens.cut_share(n) for n in TOKEN_LENGTHS},
+        "lost_share": {str(n): tokens.lost_share(n) for n in TOKEN_LENGTHS},
+        "unknown_share": tokens.unknown_share,
+        "scripts": {facts.script: facts.share for facts in tokens.scripts},
+    }
+
+
+def _against_json(facts: FileFacts | None) -> dict[str, Any] | None:
+    if facts is None:
+        return None
+    usable = int((facts.codes >= 0).sum())
+    return {
+        "path": facts.path,
+        "rows": facts.rows,
+        "usable_rows": usable,
+        "sha256": facts.sha256,
+    }
 
 
 def _preview_scores(profile: Profile) -> tuple[ScorePreview, ...]:

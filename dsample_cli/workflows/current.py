@@ -1,10 +1,9 @@
 """The workspace's current dataset, which `train` uses when it gets no DATA."""
 
-from pathlib import Path
 from typing import Any
 
 from dsample_cli.core.progress import Listener
-from dsample_cli.data.sources import file_sha256
+from dsample_cli.data.sources import path_sha256
 from dsample_cli.errors import ConfigError
 from dsample_cli.runs.workspace import Workspace
 
@@ -30,10 +29,12 @@ def current_dataset_options(
             f"Name a file: dsample {command} DATA, or look at one first: dsample analyze DATA",
         )
     listener.note(f"{doing} {dataset.path}, the current dataset.")
-    if Path(dataset.path).is_file() and file_sha256(dataset.path) != dataset.sha256:
+    if path_sha256(dataset.path) not in (None, dataset.sha256):
         listener.warn(f"{dataset.path} has changed since dsample analyze saw it.")
     return {
         "data": dataset.path,
         "text_column": dataset.text_columns,
         "label_column": dataset.label_column,
+        "encoding": dataset.encoding,
+        "delimiter": dataset.delimiter,
     }

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.progress import Listener
-from dsample_cli.data.groups import column_groups, duplicate_groups, merge_groups
+from dsample_cli.core.read_options import DETECTED, ReadOptions
+from dsample_cli.data.groups import linked_rows
 from dsample_cli.data.labels import encode_labels, read_label_names
+from dsample_cli.data.shortfalls import links_not_kept
+from dsample_cli.data.sources import absolute_path
 from dsample_cli.data.splits import stratified_split
 from dsample_cli.data.table import TextTable, read_text_table, usable_rows
 from dsample_cli.errors import DataError
@@ -24,9 +27,9 @@ class Part:
     """The usable rows of one split.
 
     Attributes:
-        path: Its file.
-        sha256: Of the file.
-        rows: 0-based data rows of the file, shape [n].
+        path: Its file, or the pattern of its files.
+        sha256: Of the file or files, see `TextTable`.
+        rows: 0-based data rows of the file or files, shape [n].
         texts: One list of texts per text column.
         codes: Label id of each row, shape [n].
     """
@@ -64,6 +67,13 @@ class Datasets:
         return hashlib.sha256(part.sha256.encode() + part.rows.tobytes()).hexdigest()
 
 
+def with_absolute_files(config: TrainConfig) -> TrainConfig:
+    """The config as a run stores it: its files are found from any folder."""
+    given = {name: getattr(config, name) for name in ("data", "val", "test")}
+    found: dict[str, Any] = {n: absolute_path(p) for n, p in given.items() if p is not None}
+    return replace(config, **found)
+
+
 def load_datasets(
     config: TrainConfig,
     listener: Listener,
@@ -80,7 +90,11 @@ def load_datasets(
         DataError: If a file cannot be used, has one class only, or has labels that train lacks.
     """
     table = read_text_table(
-        config.data, config.text_column, config.label_column, config.group_column
+        config.data,
+        config.text_column,
+        config.label_column,
+        config.group_column,
+        options=config.read_options,
     )
     for note in table.notes:
         listener.note(note)
@@ -107,13 +121,16 @@ def read_labelled(
     names: Sequence[str],
     unknown_labels: str,
     listener: Listener,
+    options: ReadOptions = DETECTED,
 ) -> Part:
     """Read a file whose labels must be among `names`.
 
     Raises:
         DataError: If it has a label that training never saw, unless `unknown_labels` is "drop".
     """
-    table = read_text_table(path, text_columns, label_column)
+    table = read_text_table(path, text_columns, label_column, options=options)
+    for note in table.notes:
+        listener.note(note)
     _, rows, codes = _known_rows(table, names, unknown_labels, listener)
     return _part(table, rows, codes, rows.tolist())
 
@@ -128,7 +145,13 @@ def _read_part(
 ) -> Part:
     assert train.label_column is not None
     return read_labelled(
-        path, train.text_columns, train.label_column, names, config.unknown_labels, listener
+        path,
+        train.text_columns,
+        train.label_column,
+        names,
+        config.unknown_labels,
+        listener,
+        config.read_options,
     )
 
 
@@ -189,17 +212,22 @@ def _split(
     test_share = 0.0 if config.test else config.test_size
     if validation_share + test_share == 0:
         return {"train": rows.tolist()}
-    groups = duplicate_groups(*(column.take(rows) for column in table.texts))
-    if table.groups is not None:
-        own = column_groups(table.groups.take(rows))
-        groups = merge_groups(groups, own)
-    split = stratified_split(codes, len(names), validation_share, test_share, config.seed, groups)
+    linked = linked_rows(
+        [column.take(rows) for column in table.texts],
+        None if table.groups is None else table.groups.take(rows),
+    )
+    split = stratified_split(
+        codes, len(names), validation_share, test_share, config.seed, linked.ids
+    )
+    most_held_out = max(validation_share, test_share) * len(rows)
+    for found in links_not_kept(linked, rows, split.parts == 0, most_held_out, "stay in train"):
+        listener.warn(found.message)
     if split.only_in_train:
         few = ", ".join(f"'{names[c]}'" for c in split.only_in_train[:5])
         more = ", ..." if len(split.only_in_train) > 5 else ""
         listener.warn(
-            f"{len(split.only_in_train)} classes are too small to split and stay in train: "
-            f"{few}{more}. No held-out figure covers them."
+            f"{len(split.only_in_train)} classes are too small to split, or their rows belong "
+            f"together, and stay in train: {few}{more}. No held-out figure covers them."
         )
     return {name: rows[split.parts == i].tolist() for i, name in enumerate(SPLITS)}
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dsample_cli.core.config import parse_thresholds
 from dsample_cli.core.priors import shift_prior
 from dsample_cli.core.progress import Listener
+from dsample_cli.core.read_options import DETECTED, ReadOptions
 from dsample_cli.data.labels import encode_labels
 from dsample_cli.data.table import is_blank, read_text_table
 from dsample_cli.errors import DataError, RunError
@@ -57,6 +58,7 @@ def evaluate_run(
     device: str = "auto",
     precision: str = "auto",
     target_prior: str | None = None,
+    read_options: ReadOptions = DETECTED,
 ) -> EvaluateResult:
     """Evaluate a run on a labelled file, or on its own held-out split.
 
@@ -80,6 +82,7 @@ def evaluate_run(
             names,
             unknown_labels,
             listener,
+            read_options,
         )
         model = open_model(run, manifest, device, precision)
         listener.phase("evaluating", len(part.rows))
@@ -107,8 +110,10 @@ def evaluate_file(
     path: str,
     label_column: str,
     prediction_column: str,
+    listener: Listener,
     groups: str | None = None,
     intervals: bool = True,
+    read_options: ReadOptions = DETECTED,
 ) -> EvaluateResult:
     """Evaluate predictions made by any tool: a file with a true and a predicted label a row.
 
@@ -116,7 +121,9 @@ def evaluate_file(
         DataError: If a column is missing or a label is empty.
     """
     # Reading the prediction column as the "text" takes it verbatim, like labels.
-    table = read_text_table(path, (prediction_column,), label_column)
+    table = read_text_table(path, (prediction_column,), label_column, options=read_options)
+    for note in table.notes:
+        listener.note(note)
     assert table.labels is not None
     predicted = table.texts[0]
     for column, values in ((label_column, table.labels), (prediction_column, predicted)):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsample_cli.core.progress import Listener
+from dsample_cli.core.read_options import DETECTED, ReadOptions
 from dsample_cli.data.columns import require_column, resolve_columns
 from dsample_cli.data.read import iter_rows
-from dsample_cli.data.sources import Source, column_names, open_source
+from dsample_cli.data.sources import DataSource, check_columns, column_names, open_source
 from dsample_cli.runs.run import Run
 from dsample_cli.workflows.correction import prior_shift
 from dsample_cli.workflows.evaluate import completed_manifest
@@ -48,12 +49,13 @@ def predict(
     device: str = "auto",
     precision: str = "auto",
     target_prior: str | None = None,
+    read_options: ReadOptions = DETECTED,
 ) -> PredictSummary:
     """Predict every row of a file and write one JSON line a row, in input order.
 
     Args:
         run: A completed run.
-        path: Data file, "-" for standard input.
+        path: Data file, a pattern of several, or "-" for standard input.
         write: Takes each line.
         listener: Hears of progress.
         text_columns: Where the text stands when not in the columns that the run was trained on.
@@ -62,15 +64,20 @@ def predict(
         device: As in training.
         precision: As in training.
         target_prior: Class shares that the predictions are meant for; the run's own when None.
+        read_options: How the file is written, where that is not to be detected.
 
     Raises:
         DsampleError: If the run or the file cannot be used.
     """
     manifest = completed_manifest(run)
-    source = open_source(path)
+    source = open_source(path, read_options)
     columns = _text_columns(source, text_columns, tuple(manifest["text_columns"]), listener)
+    check_columns(source, columns)
     shift = prior_shift(manifest, target_prior)
     model = replace(open_model(run, manifest, device, precision), shift=shift)
+    told = source.notes
+    for note in told:
+        listener.note(note)
     listener.phase("predicting")
     summary = PredictSummary(run.id)
     for rows in iter_rows(source, _WINDOW):
@@ -83,11 +90,14 @@ def predict(
             write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         summary.rows += len(rows)
         listener.advance(len(rows))
+    for note in source.notes:  # the encoding may have shown only while reading
+        if note not in told:
+            listener.note(note)
     return summary
 
 
 def _text_columns(
-    source: Source, asked: tuple[str, ...], trained: tuple[str, ...], listener: Listener
+    source: DataSource, asked: tuple[str, ...], trained: tuple[str, ...], listener: Listener
 ) -> tuple[str, ...]:
     names = column_names(source)
     if not asked and set(trained) <= set(names):

@@ -12,7 +12,7 @@ FILES = {
     "empty.csv": b"",
     "header.csv": b"text,label\n",
     "binary.csv": bytes(range(256)) * 8,
-    "latin.csv": "text,label\nhello,a\ncafé au lait,b\n".encode("latin-1"),
+    "damaged.csv": "text,label\nthé à la menthe,a\n".encode() + b"caf\xe9 au lait,b\n",
     "ragged.csv": b"text,label\nhello,a\nhello, world,a\nhi,b\n",
     "one.csv": b"text,label\nhello,a\nworld,a\nagain,a\n",
     "blank.csv": b"text,label\n,a\n  ,b\n,a\n",
@@ -39,7 +39,8 @@ NO_TABLE = [
     ("goood.csv", "goood.csv.", "good.csv?"),
     ("empty.csv", "empty.csv is empty", "header line"),
     ("binary.csv", "binary.csv is binary data", "CSV (UTF-8)"),
-    ("latin.csv", "latin.csv is not UTF-8: line 3 has the byte 0xE9", "iconv -f ISO-8859-1"),
+    ("damaged.csv", "damaged.csv is not UTF-8: line 3 has the byte 0xE9", "windows-1252"),
+    ("prt-*.csv", "prt-*.csv.", "blank.csv, "),
     ("ragged.csv", "ragged.csv, line 3: the row has 3 fields, the header has 2", "quotes"),
     (".", "is a directory", "such as"),
 ]

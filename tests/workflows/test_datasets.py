@@ -19,10 +19,10 @@ def test_ids_follow_the_sorted_names_whatever_label_comes_first(write, heard):
 
 
 def test_a_split_has_the_asked_shares_and_each_row_once(write, heard):
-    config = TrainConfig(data=write("d.csv", ROWS), val_size=0.2, test_size=0.1)
+    config = TrainConfig(data=write("d.csv", ROWS), val_size=0.2, test_size=0.3)
     parts = load_datasets(config, heard).parts
     sizes = {name: len(part.rows) for name, part in parts.items()}
-    assert sizes == {"train": 28, "validation": 8, "test": 4}
+    assert sizes == {"train": 20, "validation": 8, "test": 12}
     rows = np.concatenate([part.rows for part in parts.values()])
     assert sorted(rows.tolist()) == list(range(40))
     for part in parts.values():
@@ -45,6 +45,26 @@ def test_equal_texts_stay_on_one_side(write, heard):
     parts = load_datasets(TrainConfig(data=path, val_size=0.3), heard).parts
     assert parts["validation"].texts[0]
     assert set(parts["train"].texts[0]).isdisjoint(parts["validation"].texts[0])
+
+
+def test_texts_that_differ_only_in_spelling_stay_on_one_side(write, heard):
+    words = "one two three four five six seven eight nine ten".split()
+    rows = [(f"{a} {b}", "ab"[len(a) % 2]) for a in words for b in words]
+    path = write("d.csv", [*rows, *[(f"{text.upper()}  !", label) for text, label in rows]])
+    parts = load_datasets(TrainConfig(data=path, val_size=0.3), heard).parts
+    assert set(parts["train"].rows % 100).isdisjoint(parts["validation"].rows % 100)
+    assert heard.warnings == []
+
+
+def test_a_group_larger_than_the_validation_part_stays_in_train_and_is_told(write, heard):
+    calls = [(f"Call me at {i}", "a") for i in range(12)]
+    words = "one two three four five six seven".split()
+    path = write("d.csv", [*calls, *[(f"{a} {b}", "ab"[a < b]) for a in words for b in words]])
+    parts = load_datasets(TrainConfig(data=path, val_size=0.15), heard).parts
+    assert set(range(12)) <= set(parts["train"].rows.tolist())
+    assert any(
+        "12 rows in all" in warning and "stay in train" in warning for warning in heard.warnings
+    )
 
 
 def test_a_class_that_is_too_small_to_split_stays_in_train_and_is_told(write, heard):
