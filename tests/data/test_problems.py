@@ -226,8 +226,8 @@ def test_leakage(problems):
     other += [rows[3], (rows[4][0].upper(), "b"), (rows[5][0], "c")]
     problem = problems(rows, against=other)["leakage"]
     assert (problem.severity, problem.count, problem.rows) == ("warning", 3, (30, 31, 32))
-    assert "2 of 33 rows" in problem.message
-    assert "1 more after normalisation" in problem.message
+    assert "3 of the other file's 33 rows" in problem.message
+    assert "1 of them in another spelling" in problem.message
     assert problems(rows, against=rows)["leakage"].severity == "error"
 
 

@@ -37,11 +37,12 @@ def leakage(evidence: Evidence) -> Problem | None:
     if len(rows) == 0:
         return None
     n_usable, n_exact = int((other.codes >= 0).sum()), int(exact.sum())
-    more = f" and {len(rows) - n_exact} more after normalisation" if len(rows) > n_exact else ""
+    n_more = len(rows) - n_exact
+    how = f", {n_more} of them in another spelling" if n_more else ""
     return Problem(
         "leakage",
         "error" if n_exact > WORTHLESS_SHARE * n_usable else "warning",
-        f"{n_exact} of {n_usable} rows of the other file have a text of this one{more}; a model is "
+        f"{len(rows)} of the other file's {n_usable} rows have a text of this one{how}; a model is "
         "tested there on what it has learned. "
         "Delete them on one side.",
         len(rows),
