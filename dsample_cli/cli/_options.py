@@ -133,6 +133,10 @@ LabelColumnOption = Annotated[
         metavar="NAME",
     ),
 ]
+DATA_FILE_HELP = (
+    "CSV, TSV, JSONL or Parquet file, also .gz or .zst; a pattern in quotes for several; - is "
+    "stdin."
+)
 EncodingOption = Annotated[
     str | None,
     Option(

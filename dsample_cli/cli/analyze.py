@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dsample_cli.cli._options import (
+    DATA_FILE_HELP,
     DEFAULT_WORKSPACE,
     ConfigOption,
     DebugOption,
@@ -28,10 +29,7 @@ CHECK_FAILED = 3
 def analyze(
     data: Annotated[
         str,
-        typer.Argument(
-            help="CSV, TSV, JSONL or Parquet file, also .gz or .zst; a pattern in quotes for "
-            "several; - is stdin."
-        ),
+        typer.Argument(help=DATA_FILE_HELP),
     ],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,

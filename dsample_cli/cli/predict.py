@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dsample_cli.cli._options import (
+    DATA_FILE_HELP,
     DEFAULT_WORKSPACE,
     ConfigOption,
     DebugOption,
@@ -37,8 +38,7 @@ def predict(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="CSV, TSV, JSONL or Parquet file, also .gz or .zst; a pattern in quotes for "
-            "several; - is stdin.",
+            help=DATA_FILE_HELP,
         ),
     ],
     run: RunOption = "latest",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dsample_cli.cli._options import (
+    DATA_FILE_HELP,
     ConfigOption,
     DebugOption,
     DelimiterOption,
@@ -26,10 +27,7 @@ MOST_FOLDS = 100
 def split(
     data: Annotated[
         str,
-        typer.Argument(
-            help="CSV, TSV, JSONL or Parquet file, also .gz or .zst; a pattern in quotes for "
-            "several; - is stdin."
-        ),
+        typer.Argument(help=DATA_FILE_HELP),
     ],
     out: Annotated[
         Path, Option("--out", help="Folder to write to; made if there is none.", metavar="DIR")

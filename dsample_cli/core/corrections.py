@@ -244,6 +244,13 @@ CORRECTIONS: dict[str, Callable[..., Correction]] = {
 }
 
 
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities of logits, shape [N, C]."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponent = np.exp(shifted)
+    return exponent / exponent.sum(axis=1, keepdims=True)
+
+
 def log_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Floats:
     """Negative log-likelihood of each label, shape [N].
 

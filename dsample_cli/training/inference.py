@@ -92,10 +92,3 @@ def token_batches(
         batches.append(order[start : start + size])
         start += size
     return batches
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities of logits, shape [N, C]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponent = np.exp(shifted)
-    return exponent / exponent.sum(axis=1, keepdims=True)

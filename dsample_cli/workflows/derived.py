@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.errors import DsampleError
-from dsample_cli.runs.run import COMPLETED, FAILED, RUNNING, Run
+from dsample_cli.runs.run import COMPLETED, RUNNING, Run
 from dsample_cli.runs.workspace import Workspace
-from dsample_cli.workflows.manifest import now
+from dsample_cli.workflows.manifest import failure, now
 
 # What a new run takes over from its parent's run.json.
 _INHERITED = (
@@ -71,8 +70,7 @@ def derive_run(
         try:
             found = finish(run)
         except BaseException as error:
-            message = error.message if isinstance(error, DsampleError) else type(error).__name__
-            run.update_manifest(status=FAILED, error=message)
+            run.update_manifest(**failure(error))
             raise
         run.update_manifest(status=COMPLETED, completed=now(), **found)
     return run, found

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.core.corrections import Correction
+from dsample_cli.core.corrections import Correction, softmax
 from dsample_cli.core.progress import WarningsKept
 from dsample_cli.evaluation.calibration import CalibrationBins, calibration_bins
 from dsample_cli.evaluation.report import Evaluation, evaluate_predictions
@@ -76,7 +76,7 @@ def finish_run(
     corrected = {name: choice.correction(values) for name, values in logits.items()}
     if choice.validation is not None:
         corrected["validation"] = choice.validation
-    probabilities = {split: _softmax(values) for split, values in corrected.items()}
+    probabilities = {split: softmax(values) for split, values in corrected.items()}
     evaluations = {s: _evaluate(data, config, s, probs) for s, probs in probabilities.items()}
     manifest = run.read_manifest()
     completed = Completed(
@@ -160,12 +160,6 @@ def write_predictions(
     )
 
 
-def _softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    from dsample_cli.training.inference import softmax
-
-    return softmax(logits)
-
-
 def _evaluate(
     data: Datasets, config: TrainConfig, split: str, probabilities: NDArray[np.float64]
 ) -> Evaluation:
@@ -191,7 +185,7 @@ def _calibrations(
     if not evaluations:
         return {}
     split = list(evaluations)[-1]
-    probabilities, truth = _softmax(logits[split]), data.parts[split].codes
+    probabilities, truth = softmax(logits[split]), data.parts[split].codes
     right = probabilities.argmax(axis=1) == truth
     name = "as refitted" if is_refitted else "as trained"
     found = {name: calibration_bins(probabilities.max(axis=1), right)}

@@ -10,7 +10,8 @@ from dsample_cli import __version__
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.selection import SELECTION_METRICS
-from dsample_cli.runs.run import RUNNING
+from dsample_cli.errors import DsampleError
+from dsample_cli.runs.run import FAILED, RUNNING
 from dsample_cli.workflows.datasets import Datasets
 
 _PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "pyarrow")
@@ -33,6 +34,12 @@ def first_manifest(config: TrainConfig, data: Datasets) -> dict[str, Any]:
         "seed": config.seed,
         "versions": _versions(),
     }
+
+
+def failure(error: BaseException) -> dict[str, str]:
+    """What run.json says of an error that ended the run; of a bug its kind, not its text."""
+    message = error.message if isinstance(error, DsampleError) else type(error).__name__
+    return {"status": FAILED, "error": message}
 
 
 def training_warnings(manifest: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.class_scores import Floats
-from dsample_cli.core.corrections import Correction, no_correction
+from dsample_cli.core.corrections import Correction, no_correction, softmax
 from dsample_cli.core.heads import BesideHead
 from dsample_cli.core.priors import shift_prior
 from dsample_cli.runs.run import Run
@@ -94,8 +94,6 @@ class TrainedModel:
         on_rows: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.float64]:
         """Class probabilities of texts, shape [N, C]."""
-        from dsample_cli.training.inference import softmax
-
         probabilities = softmax(self.logits(texts, on_rows))
         return probabilities if self.shift is None else shift_prior(probabilities, *self.shift)
 

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
+from dsample_cli.core.corrections import softmax
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener, WarningsKept
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.schedules import plans
 from dsample_cli.core.scores import Score
 from dsample_cli.data.parquet import write_numbers
-from dsample_cli.errors import DsampleError, RunError
+from dsample_cli.errors import RunError
 from dsample_cli.runs.files import append_json_line, read_json_lines
 from dsample_cli.runs.run import (
     COMPLETED,
-    FAILED,
     INTERRUPTED,
     RUNNING,
     FollowedRun,
@@ -35,7 +35,7 @@ from dsample_cli.workflows.correction import (
 from dsample_cli.workflows.datasets import Datasets, load_datasets
 from dsample_cli.workflows.double_correction import tell_double_correction
 from dsample_cli.workflows.finish import finish_run
-from dsample_cli.workflows.manifest import first_manifest, now, training_warnings
+from dsample_cli.workflows.manifest import failure, first_manifest, now, training_warnings
 from dsample_cli.workflows.model import COSINE, TrainedModel
 from dsample_cli.workflows.run_data import load_run_datasets
 from dsample_cli.workflows.scoring import (
@@ -154,8 +154,7 @@ def _guarded(
         run.update_manifest(status=INTERRUPTED)
         raise
     except BaseException as error:
-        message = error.message if isinstance(error, DsampleError) else type(error).__name__
-        run.update_manifest(status=FAILED, error=message)
+        run.update_manifest(**failure(error))
         raise
 
 
@@ -266,7 +265,6 @@ def _measure(
         metrics_from_confusion,
         negative_log_likelihood,
     )
-    from dsample_cli.training.inference import softmax
 
     groups = frequency_groups(counts, config.group_thresholds)
     n_classes = len(data.label_names)

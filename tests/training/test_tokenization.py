@@ -3,7 +3,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from dsample_cli.training.inference import softmax, token_batches
+from dsample_cli.core.corrections import softmax
+from dsample_cli.training.inference import token_batches
 from dsample_cli.training.tiny import build_tiny, train_tokenizer
 from dsample_cli.training.tokenization import make_collator, tokenize
 

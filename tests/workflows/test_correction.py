@@ -10,13 +10,12 @@ import torch
 
 from dsample_cli.core.class_scores import CLASS_SCORES, effective_number_score
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.core.corrections import log_losses
+from dsample_cli.core.corrections import log_losses, softmax
 from dsample_cli.core.epochs import EpochDrawer
 from dsample_cli.core.priors import carried_prior, learning_rates, shift_prior
 from dsample_cli.core.resampling import RESAMPLINGS
 from dsample_cli.core.schedules import EpochPlan, parse_schedule, plans
 from dsample_cli.errors import ConfigError, RunError
-from dsample_cli.training.inference import softmax
 from dsample_cli.workflows.correction import (
     Wish,
     choose_correction,
