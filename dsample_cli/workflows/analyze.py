@@ -1,5 +1,7 @@
 """Look at a data file before training on it."""
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -179,8 +181,16 @@ def analyze(
         other,
         scores,
         _preview_schedules(profile, scores, epochs or auto_epochs(profile.usable_rows), cycle),
-        suggest(profile),
+        suggest(profile, _command(data, text_columns, label_column)),
     )
+
+
+def _command(data: str, text_columns: Sequence[str], label_column: str | None) -> str:
+    """What the user typed, as far as it names the data."""
+    words = ["dsample", "analyze", "DATA" if data == "-" else data]
+    words += [word for name in text_columns for word in ("--text-column", name)]
+    words += ["--label-column", label_column] if label_column else []
+    return shlex.join(words)
 
 
 def _read_other(path: str, facts: FileFacts, is_thorough: bool, options: ReadOptions) -> FileFacts:

@@ -1,10 +1,22 @@
 """What to type next, and why, from the facts of a profile."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from dsample_cli.data.profile import Profile
 
-_MOST = 3
+_MOST = 5
+_BALANCED = 1.5
+_MANY_CLASSES = 20
+_FEW_EXAMPLES = 20
+_MOST_BASELINE_ROWS = 200_000
+# Problem with an option against it -> what the option does.
+_OPTION_REASONS = {
+    "unknown-tokens": "an encoder that knows the language",
+    "truncation": "texts are not cut",
+    "repeated-group": "rows that belong together stay on one side of the split",
+}
 
 
 @dataclass(frozen=True)
@@ -15,47 +27,69 @@ class Suggestion:
     reason: str
 
 
-def suggest(profile: Profile) -> tuple[Suggestion, ...]:
-    """At most three commands that follow from the profile, the most useful first."""
+def suggest(profile: Profile, analyze: str = "dsample analyze DATA") -> tuple[Suggestion, ...]:
+    """At most five commands that follow from the profile, the most useful first.
+
+    Options that a problem asks for are part of every `dsample train` among them.
+
+    Args:
+        profile: Of the file.
+        analyze: The command that looks at this file.
+    """
     if len(profile.names) < 2:
         return ()
+    return tuple(islice(_suggestions(profile, analyze), _MOST))
+
+
+def _suggestions(profile: Profile, analyze: str) -> Iterator[Suggestion]:
+    yield from _trainings(profile)
+    if any(problem.code == "conflicting-labels" for problem in profile.problems):
+        yield Suggestion(
+            f"{analyze} --label-issues",
+            "Equal texts have different labels here: see which other labels look wrong.",
+        )
+    if profile.usable_rows <= _MOST_BASELINE_ROWS:
+        yield Suggestion(
+            f"{analyze} --baseline",
+            "What word counts and logistic regression reach in seconds: the floor to beat.",
+        )
+
+
+def _trainings(profile: Profile) -> Iterator[Suggestion]:
+    options, reasons = _options_against_problems(profile)
+    train = " ".join(["dsample train", *options])
+    because = f" With it: {'; '.join(reasons)}." if reasons else ""
     ratio, smallest = profile.imbalance.ratio, int(profile.counts.min())
-    found = []
-    if ratio < 1.5:
-        found.append(
-            Suggestion(
-                "dsample train --schedule natural",
-                "The classes are nearly balanced: there is little for a sampler to do.",
-            )
+    if ratio < _BALANCED:
+        yield Suggestion(
+            f"{train} --schedule natural",
+            f"The classes are nearly balanced: there is little for a sampler to do.{because}",
         )
-    else:
-        found.append(
-            Suggestion(
-                "dsample train --schedule cyclic --cycle 3",
-                f"The largest class has {ratio:.3g} times the examples of the smallest; this "
-                "draws rare classes more in two epochs of three.",
-            )
+        return
+    yield Suggestion(
+        f"{train} --schedule cyclic --cycle 3",
+        f"The largest class has {ratio:.3g} times the examples of the smallest; this draws rare "
+        f"classes more in two epochs of three.{because}",
+    )
+    yield Suggestion(
+        f"{train} --schedule natural", "Plain training, to see what the schedule gains."
+    )
+    if len(profile.names) >= _MANY_CLASSES:
+        yield Suggestion(
+            f"{train} --schedule dcl-convex --score inverse",
+            f"{len(profile.names)} classes: from natural order to every class equally often; best "
+            "of the schedules that were measured on many classes.",
         )
-        found.append(
-            Suggestion(
-                "dsample train --schedule natural",
-                "Plain training, to see what the schedule gains.",
-            )
+    elif smallest < _FEW_EXAMPLES:
+        yield Suggestion(
+            f"{train} --val-size 0.3",
+            f"The smallest class has {smallest} example{'s' * (smallest != 1)}; a larger "
+            "validation share makes its figures less a matter of luck.",
         )
-    if ratio >= 1.5 and len(profile.names) >= 20:
-        found.append(
-            Suggestion(
-                "dsample train --schedule warmup --score inverse",
-                f"{len(profile.names)} classes: plain epochs first, then every class equally "
-                "often, often does best.",
-            )
-        )
-    elif smallest < 20:
-        found.append(
-            Suggestion(
-                "dsample train --val-size 0.3",
-                f"The smallest class has {smallest} example{'s' * (smallest != 1)}; a larger "
-                "validation share makes its figures less a matter of luck.",
-            )
-        )
-    return tuple(found[:_MOST])
+
+
+def _options_against_problems(profile: Profile) -> tuple[list[str], list[str]]:
+    """One option of each kind, and what it is good for."""
+    chosen = {p.code: p.option for p in reversed(profile.problems) if p.option}
+    codes = [code for code in _OPTION_REASONS if code in chosen]
+    return [chosen[code] for code in codes], [_OPTION_REASONS[code] for code in codes]

@@ -119,13 +119,48 @@ def test_analyze_previews_what_the_sampler_draws(write, heard, tmp_path):
     assert workspace.current_dataset().label_column == "label"
 
 
+@pytest.fixture
+def suggested(write, heard, tmp_path):
+    """The commands that `analyze` suggests for some rows."""
+
+    def commands(rows, **options):
+        path = write("d.csv", rows)
+        workspace = Workspace(tmp_path / "workspace")
+        return [
+            s.command for s in analyze(path, workspace, heard, epochs=12, **options).suggestions
+        ]
+
+    return commands
+
+
+def labelled(*counts):
+    labels = [label for label, count in zip("abc", counts, strict=False) for _ in range(count)]
+    return [(f"text number {i}", label) for i, label in enumerate(labels)]
+
+
 @pytest.mark.parametrize(
     ("counts", "first"),
-    [([50, 50], "--schedule natural"), ([90, 10], "--schedule cyclic --cycle 3")],
+    [((50, 50), "--schedule natural"), ((90, 10), "--schedule cyclic --cycle 3")],
 )
-def test_the_first_suggestion_fits_the_imbalance(write, heard, tmp_path, counts, first):
-    labels = "a" * counts[0] + "b" * counts[1]
-    path = write("d.csv", [(f"text {i}", label) for i, label in enumerate(labels)])
-    found = analyze(path, Workspace(tmp_path / "workspace"), heard, epochs=12).suggestions
-    assert first in found[0].command
-    assert 1 <= len(found) <= 3
+def test_the_first_suggestion_fits_the_imbalance(suggested, counts, first):
+    found = suggested(labelled(*counts))
+    assert found[0] == f"dsample train {first}"
+    assert 1 <= len(found) <= 5
+
+
+def test_every_training_has_the_options_that_the_data_ask_for(suggested):
+    rows = [(" ".join([text] * 40), label) for text, label in labelled(60, 30)]
+    found = suggested(rows, max_length=64)
+    trainings = [command for command in found if command.startswith("dsample train")]
+    assert len(trainings) == 2
+    assert all("--max-length 128" in command for command in trainings)
+
+
+def test_conflicts_suggest_a_look_at_the_labels(suggested, tmp_path):
+    rows = [*labelled(60, 30), ("torn", "a"), ("torn", "b")]
+    path = str(tmp_path / "d.csv")
+    assert f"dsample analyze {path} --label-issues" in suggested(rows)
+    assert f"dsample analyze {path} --baseline" in suggested(rows)
+    named = f"dsample analyze {path} --label-column label --baseline"
+    assert named in suggested(rows, label_column="label")
+    assert not any("--label-issues" in command for command in suggested(labelled(60, 30)))

@@ -30,6 +30,7 @@ class Problem:
             next.
         rows: The first 20 of those rows, counted from 0; empty where `count` is not of rows. Of
             `leakage` and `unseen-labels` they are rows of the other file.
+        option: What to add to `dsample train` against it; empty where no option helps.
     """
 
     code: str
@@ -37,6 +38,7 @@ class Problem:
     message: str
     count: int
     rows: tuple[int, ...] = ()
+    option: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Problems that other columns tell of: the label given away, rows that belong together."""
 
+import shlex
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -87,6 +88,7 @@ def _repeated_group(column: ColumnFacts, again: NDArray[np.int64]) -> Problem:
         f"them together: --group-column '{name}'.",
         len(again),
         first_rows(again),
+        f"--group-column {shlex.quote(column.name)}",
     )
 
 

@@ -20,8 +20,8 @@ LEAST_SCRIPT_SHARE = 0.1
 # byte by byte. Han and Kana are spelled by every tokenizer.
 TOKENS_PER_LETTER = {"Hangul": 1.2, "Han": 1.6, "Kana": 1.6}
 OTHER_TOKENS_PER_LETTER = 0.8
-KOREAN_ENCODERS = "--model klue/bert-base or klue/roberta-base"
-OTHER_ENCODERS = "--model xlm-roberta-base or intfloat/multilingual-e5-small"
+KOREAN_ENCODERS = ("klue/bert-base", "klue/roberta-base")
+OTHER_ENCODERS = ("xlm-roberta-base", "intfloat/multilingual-e5-small")
 
 
 def truncation(evidence: Evidence) -> Problem | None:
@@ -50,6 +50,7 @@ def truncation(evidence: Evidence) -> Problem | None:
         f"Texts cut, and tokens lost with them, at {table}. {mend}",
         len(rows),
         first_rows(rows),
+        f"--max-length {enough}" if enough else "",
     )
 
 
@@ -79,14 +80,16 @@ def unknown_tokens(evidence: Evidence) -> Problem | None:
     if has_unknown:
         bad.append(tokens.rows[tokens.unknown > 0])
     rows = np.unique(np.concatenate(bad))
+    encoders = _encoders(tokens)
     return Problem(
         "unknown-tokens",
         "warning",
         f"The tokenizer of '{shortened(tokens.model)}' does not fit {_texts(tokens)}: "
-        f"{'; '.join(told)}. Take an encoder that knows the language: {_encoders(tokens)}, or one "
-        "made from the data: --model tiny.",
+        f"{'; '.join(told)}. Take an encoder that knows the language: --model "
+        f"{' or '.join(encoders)}, or one made from the data: --model tiny.",
         len(rows),
         first_rows(rows),
+        f"--model {encoders[0]}",
     )
 
 
@@ -95,6 +98,6 @@ def _texts(tokens: TokenFacts) -> str:
     return "the texts" if tokens.is_whole else f"{n_texts} sampled texts"
 
 
-def _encoders(tokens: TokenFacts) -> str:
+def _encoders(tokens: TokenFacts) -> tuple[str, ...]:
     foreign = [f.script for f in tokens.scripts if f.script != "Latin" and f.share >= 0.01]
     return KOREAN_ENCODERS if foreign[:1] == ["Hangul"] else OTHER_ENCODERS
