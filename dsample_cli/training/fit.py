@@ -39,6 +39,7 @@ from dsample_cli.training.recorder import EpochRecorder, Hooks, Midway, Record
 from dsample_cli.training.sampler import EpochSampler
 from dsample_cli.training.tokenization import Collator, TokenizedTexts, make_collator, tokenize
 from dsample_cli.training.trainer import Course, make_trainer
+from dsample_cli.training.vocabulary import compact_embedding, expand_embedding, used_tokens
 
 Columns = Sequence[Sequence[str]]
 
@@ -120,18 +121,23 @@ def prepare(
     if config.has_cosine_head:
         put_cosine_head(model, config.ldam_scale)
         require_linear_head(model, make_collator(tokenizer, train))
-    return Fitting(
-        config,
-        model,
-        tokenizer,
-        device,
-        label_names,
-        train,
-        codes,
+    validation = (
         None
         if validation_texts is None
-        else tokenize(tokenizer, validation_texts, config.max_length),
+        else tokenize(tokenizer, validation_texts, config.max_length)
     )
+    _compact(model, tokenizer, train, validation)
+    return Fitting(config, model, tokenizer, device, label_names, train, codes, validation)
+
+
+def _compact(
+    model: Any, tokenizer: Any, train: TokenizedTexts, validation: TokenizedTexts | None
+) -> None:
+    texts = [train] if validation is None else [train, validation]
+    ids = [tokens.arrays["input_ids"] for tokens in texts]
+    special = np.array(tokenizer.all_special_ids)
+    size = max(int(i.max(initial=0)) for i in [*ids, special]) + 1
+    compact_embedding(model, used_tokens([*ids, special], size))
 
 
 def fit(
@@ -165,6 +171,7 @@ def fit(
         )
         recorder = _train(fitting, score, checkpoints_dir, hooks, earlier_records, on_restart)
     best_epoch = _restore_best(fitting.model, recorder)
+    expand_embedding(fitting.model)
     head = None
     if fitting.config.has_cosine_head and not recorder.was_stopped:
         collator = make_collator(fitting.tokenizer, fitting.train)

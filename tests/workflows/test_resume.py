@@ -4,10 +4,12 @@ import random
 from itertools import cycle, product
 
 import pytest
+from safetensors.numpy import load_file
 
 from dsample_cli.core.schedules import SCHEDULES
 from dsample_cli.core.scores import SCORE_NAMES
 from dsample_cli.runs.files import read_json_lines
+from dsample_cli.training import fit
 from dsample_cli.training.recorder import EpochRecorder
 from tests.helpers import make_tickets
 from tests.killing import assert_same, make_config, only_run, resume, train, train_and_die
@@ -90,6 +92,41 @@ def test_breaking_off_changes_nothing_of_a_cosine_head_and_reweighted_epochs(
 
 def test_breaking_off_changes_nothing_of_pairs_and_second_views(tickets, tmp_path, monkeypatch):
     options = {"contrastive": 0.5, "epochs": 3, "correct": "none"}
+    check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
+
+
+@pytest.fixture(scope="module")
+def wide_model(tickets, tmp_path_factory):
+    """A model that knows many more words than the tickets have."""
+    folder = tmp_path_factory.mktemp("wide")
+    data = folder / "wide.csv"
+    words = "\n".join(f"{'word' * 3}{number} {number * 37},billing,c" for number in range(400))
+    data.write_text(tickets.read_text(encoding="utf-8") + words + "\n", encoding="utf-8")
+    return str(train(make_config(data, epochs=1), folder / "workspace").model_dir)
+
+
+def test_only_the_words_of_the_data_are_trained(tickets, tmp_path, monkeypatch, wide_model):
+    """And the result is what training all of them gives."""
+    options = {"model": wide_model, "epochs": 2, "correct": "none", "keep_checkpoints": True}
+    config = make_config(tickets, **options)
+    compact = train(config, tmp_path / "compact")
+    monkeypatch.setattr(fit, "_compact", lambda *texts: None)
+    whole = train(config, tmp_path / "whole")
+    rows = []
+    for run in (compact, whole):
+        [first, *_] = sorted(run.checkpoints_dir.glob("checkpoint-*/model.safetensors"))
+        [words] = [w for name, w in load_file(first).items() if "tok_embeddings" in name]
+        rows.append(len(words))
+    assert rows[0] < rows[1] / 1.25
+    trained, expected = (load_file(run.model_dir / "model.safetensors") for run in (compact, whole))
+    for name, weight in expected.items():
+        assert trained[name] == pytest.approx(weight, rel=1e-4, abs=1e-5), name
+
+
+def test_breaking_off_changes_nothing_of_a_compact_embedding(
+    tickets, tmp_path, monkeypatch, wide_model
+):
+    options = {"model": wide_model, "epochs": 3, "correct": "none"}
     check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
 
 
