@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dsample_cli.core.progress import Listener
 
+CHECK_FAILED = 3
 INTERRUPTED = 130
 
 # Without a terminal rich would assume 80 columns and cut tables.
@@ -58,6 +59,11 @@ class Output:
             print_json(to_json())
         else:
             show(make_console())
+
+    def complain(self, line: str) -> None:
+        """Say on stderr, also under --quiet, why the command will not exit with 0."""
+        if is_main_process():
+            typer.echo(printable(line), err=True)
 
 
 def is_main_process() -> bool:

@@ -1,7 +1,7 @@
 """`dsample analyze`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,10 +20,13 @@ from dsample_cli.cli._options import (
     TextColumnOption,
     WorkspaceOption,
 )
-from dsample_cli.cli._output import Output
+from dsample_cli.cli._output import CHECK_FAILED, Output
+from dsample_cli.cli._places import check_place
 from dsample_cli.core.config import TrainConfig
 
-CHECK_FAILED = 3
+if TYPE_CHECKING:
+    from dsample_cli.core.read_options import ReadOptions
+    from dsample_cli.workflows.analyze import AnalyzeResult
 
 
 def analyze(
@@ -59,6 +62,38 @@ def analyze(
             metavar="FILE",
         ),
     ] = None,
+    baseline: Annotated[
+        bool,
+        Option(
+            "--baseline",
+            help="Cross-validate TF-IDF and logistic regression, which training is to beat; train "
+            "then shows its gain over it.",
+        ),
+    ] = False,
+    label_issues: Annotated[
+        bool,
+        Option(
+            "--label-issues",
+            help="Look for rows whose label that model, fitted without them, contradicts.",
+        ),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        Option(
+            "--html",
+            help="Write all of this as a page that opens offline. It quotes the beginning of a few "
+            "texts: those of rows with problems.",
+            metavar="FILE",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        Option(
+            "--plot",
+            help="Draw classes, what the scores would draw, and text lengths as PNG.",
+            metavar="FILE",
+        ),
+    ] = None,
     fast: Annotated[
         bool,
         Option("--fast", help="Leave out normalised duplicates, tokens and other columns."),
@@ -82,6 +117,8 @@ def analyze(
       dsample analyze reviews.jsonl --text-column body --label-column topic
       dsample analyze 'parts/*.csv' --encoding cp949
       dsample analyze train.csv --against test.csv --strict
+      dsample analyze data.csv --baseline --label-issues
+      dsample analyze data.csv --html analysis.html --plot analysis.png
       dsample analyze data.csv --json
     """
     from dsample_cli.core.read_options import ReadOptions
@@ -89,6 +126,10 @@ def analyze(
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.analyze import analyze as run_analysis
 
+    inputs = (data, against)
+    check_place("--html", html, "analysis.html", inputs)
+    check_place("--plot", plot, "analysis.png", (*inputs, html))
+    reading = ReadOptions(encoding, delimiter)
     output = Output(json, quiet)
     with output.listening() as listener:
         result = run_analysis(
@@ -104,8 +145,34 @@ def analyze(
             max_length,
             against,
             not fast,
-            ReadOptions(encoding, delimiter),
+            reading,
+            baseline,
+            label_issues,
         )
-    output.result(result.to_json, lambda console: print_analysis(console, result))
+    _write(result, html, plot, reading)
+    written = {"html": html and str(html), "plot": plot and str(plot)}
+    output.result(
+        lambda: {**result.to_json(), **written},
+        lambda console: print_analysis(console, result, [p for p in written.values() if p]),
+    )
     has_error = any(problem.severity == "error" for problem in result.profile.problems)
     return CHECK_FAILED if strict and has_error else 0
+
+
+def _write(
+    result: "AnalyzeResult", html: Path | None, plot: Path | None, reading: "ReadOptions"
+) -> None:
+    """Write the page and the picture that were asked for."""
+    if html is None and plot is None:
+        return
+    from dsample_cli.workflows.analysis_page import make_analysis_report
+
+    report = make_analysis_report(result, reading, with_examples=html is not None)
+    if html is not None:
+        from dsample_cli.reports.analysis import write_analysis_html
+
+        write_analysis_html(html, report)
+    if plot is not None:
+        from dsample_cli.reports.distributions import write_analysis_png
+
+        write_analysis_png(plot, report)

@@ -24,7 +24,7 @@ from dsample_cli.cli._options import (
     UnknownLabelsOption,
     WorkspaceOption,
 )
-from dsample_cli.cli._output import Output
+from dsample_cli.cli._output import CHECK_FAILED, Output
 from dsample_cli.errors import ConfigError
 
 
@@ -44,7 +44,7 @@ def evaluate(
     groups: GroupsOption = None,
     intervals: Annotated[
         bool,
-        Option("--intervals/--no-intervals", help="95% bootstrap intervals."),
+        Option("--intervals/--no-intervals", help="95% intervals of the figures."),
     ] = True,
     predictions: Annotated[
         str | None,
@@ -57,6 +57,32 @@ def evaluate(
     prediction_column: Annotated[
         str, Option("--prediction-column", help="Its column with the predicted label.")
     ] = "prediction",
+    errors: Annotated[
+        int | None,
+        Option(
+            "--errors",
+            min=1,
+            help="List the N wrong predictions that were surest, with their texts.",
+            metavar="N",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        Option(
+            "--by",
+            help="Give the figures for each value of this column of the file too.",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        Option(
+            "--fail-under",
+            help="Exit with 3 unless a figure is at least so much: a metric, recall:LABEL, "
+            "precision:LABEL, f1:LABEL or group:few. May be given again.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     confusion: Annotated[
         Path | None,
         Option("--confusion", help="Write the confusion matrix as PNG.", metavar="FILE"),
@@ -69,13 +95,15 @@ def evaluate(
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
-) -> None:
+) -> int:
     """Report how well each class is recognised.
 
     \b
     Examples:
       dsample evaluate
       dsample evaluate test.csv --run best
+      dsample evaluate --errors 10 --by source
+      dsample evaluate --fail-under macro_f1=0.80 --fail-under recall:spam=0.6
       dsample evaluate --json --no-intervals
       dsample evaluate --predictions other.csv --label-column y --prediction-column p
     """
@@ -85,6 +113,7 @@ def evaluate(
     from dsample_cli.workflows import evaluate as workflow
 
     output = Output(json, quiet)
+    extras = workflow.make_extras(errors, by, fail_under or ())
     reading = ReadOptions(encoding, delimiter)
     if predictions is not None:
         if data is not None:
@@ -105,6 +134,8 @@ def evaluate(
                 groups,
                 intervals,
                 reading,
+                extras,
+                tuple(text_column or ()),
             )
     else:
         with output.listening() as listener:
@@ -121,9 +152,13 @@ def evaluate(
                 precision,
                 target_prior,
                 reading,
+                extras,
             )
     if confusion is not None:
         from dsample_cli.reports.figures import write_confusion_png
 
         write_confusion_png(confusion, result.evaluation.confusion, result.evaluation.labels)
     output.result(result.to_json, lambda console: print_evaluation(console, result))
+    for failed in result.failed_checks:
+        output.complain(f"Check failed: {failed.told}")
+    return CHECK_FAILED if result.failed_checks else 0

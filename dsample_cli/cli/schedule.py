@@ -20,6 +20,7 @@ from dsample_cli.cli._options import (
     WorkspaceOption,
 )
 from dsample_cli.cli._output import Output
+from dsample_cli.cli._places import check_place
 from dsample_cli.cli._run_options import (
     DEFAULTS,
     ActiveBiasOption,
@@ -51,7 +52,6 @@ from dsample_cli.cli._run_options import (
     WindowOption,
     read_train_config,
 )
-from dsample_cli.errors import ConfigError
 
 _D = DEFAULTS
 
@@ -126,7 +126,7 @@ def schedule(
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows.schedule import preview_schedule
 
-    _check_place(plot)
+    check_place("--plot", plot, "schedule.png")
     output = Output(json, quiet)
     with output.listening() as listener:
         asked = read_train_config(
@@ -142,15 +142,3 @@ def schedule(
     output.result(
         lambda: result.to_json(picture), lambda console: print_schedule(console, result, picture)
     )
-
-
-def _check_place(plot: Path | None) -> None:
-    """Refuse a place for the picture before the data is read."""
-    if plot is None:
-        return
-    if not plot.parent.is_dir():
-        raise ConfigError(
-            f"--plot {plot}: there is no folder {plot.parent}.", f"Make it: mkdir -p {plot.parent}"
-        )
-    if plot.is_dir():
-        raise ConfigError(f"--plot {plot} is a folder.", f"Name a file: --plot {plot}/schedule.png")

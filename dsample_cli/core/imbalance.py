@@ -44,7 +44,7 @@ def measure_imbalance(counts: NDArray[np.integer]) -> Imbalance:
     """
     n_classes = len(counts)
     shares = counts / counts.sum()
-    entropy = float(-(shares * np.log(shares)).sum())
+    entropy = max(0.0, float(-(shares * np.log(shares)).sum()))
     rank = np.arange(1, n_classes + 1)
     gini = 2 * (rank * np.sort(shares)).sum() / n_classes - (n_classes + 1) / n_classes
     return Imbalance(

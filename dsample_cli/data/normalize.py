@@ -46,7 +46,9 @@ def normal_forms(texts: Strings, keep_digits: bool = False) -> Strings:
     if not keep_digits:
         forms = without_digits(forms)
     has_letter = pc.match_substring_regex(forms, r"\p{L}")
-    return pc.if_else(has_letter, forms, pc.binary_join_element_wise(AS_IT_IS, texts, ""))
+    # Join takes no two widths of offsets.
+    mark, between = pa.scalar(AS_IT_IS, texts.type), pa.scalar("", texts.type)
+    return pc.if_else(has_letter, forms, pc.binary_join_element_wise(mark, texts, between))
 
 
 def without_digits(forms: Strings) -> Strings:

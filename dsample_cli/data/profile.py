@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.imbalance import Imbalance, frequency_groups, measure_imbalance
 from dsample_cli.data.facts import FileFacts
+from dsample_cli.data.label_doubts import LabelDoubts
 from dsample_cli.data.problems import Evidence, Problem, find_problems
 from dsample_cli.data.token_facts import TokenFacts
 from dsample_cli.errors import DataError
@@ -56,6 +57,7 @@ def profile_facts(
     group_thresholds: Sequence[int] | None = None,
     against: FileFacts | None = None,
     tokens: TokenFacts | None = None,
+    doubts: LabelDoubts | None = None,
 ) -> Profile:
     """Count the classes of a file and look for problems.
 
@@ -65,11 +67,12 @@ def profile_facts(
             cut into three equal parts.
         against: Facts of a file to compare with.
         tokens: What a tokenizer makes of the sampled texts.
+        doubts: Rows whose label a model contradicts.
 
     Raises:
         DataError: If there is no row with both a text and a label.
     """
-    evidence = Evidence(facts, against, tokens)
+    evidence = Evidence(facts, against, tokens, doubts)
     for file in (facts, *([against] if against else [])):
         if not file.names:
             raise _nothing_usable(file)

@@ -1,6 +1,7 @@
 """Whether probabilities mean what they say: how often predictions of each confidence are right."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,25 @@ class CalibrationBins:
     rows: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The bins from low to high; accuracy and confidence of an empty bin are null."""
+        edges = np.linspace(0, 1, len(self.rows) + 1).tolist()
+        figures = zip(
+            self.rows.tolist(), self.accuracy.tolist(), self.confidence.tolist(), strict=True
+        )
+        return [
+            {
+                "low": low,
+                "high": high,
+                "rows": rows,
+                "accuracy": accuracy if rows else None,
+                "confidence": confidence if rows else None,
+            }
+            for low, high, (rows, accuracy, confidence) in zip(
+                edges[:-1], edges[1:], figures, strict=True
+            )
+        ]
 
     @property
     def expected_error(self) -> float:

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.imbalance import GROUP_NAMES
 
-SUMMARY_METRICS = ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "g_mean", "mcc")
+SUMMARY_METRICS = (
+    "accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "balanced_accuracy",
+    "g_mean",
+    "mcc",
+    "kappa",
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,10 @@ class ClassReport:
         precision: Share of the rows predicted as this class that are of it, 0 when none is.
         recall: Share of the class's rows that were found, 0 without support.
         f1: Harmonic mean of precision and recall, 0 when both are 0.
+        average_precision: Area under the curve of precision over recall, None without
+            probabilities or support.
+        recall_interval: 95% interval of the recall, None without support or when not asked for.
+        f1_interval: 95% interval of the F1, None without support or when not asked for.
     """
 
     label: str
@@ -36,6 +48,9 @@ class ClassReport:
     precision: float
     recall: float
     f1: float
+    average_precision: float | None = None
+    recall_interval: tuple[float, float] | None = None
+    f1_interval: tuple[float, float] | None = None
 
 
 def confusion_matrix(
@@ -114,7 +129,7 @@ def metrics_from_confusion(confusion: NDArray[np.integer]) -> dict[str, Any]:
 
 
 def metrics_from_totals(
-    hits: NDArray[np.integer], support: NDArray[np.integer], predicted: NDArray[np.integer]
+    hits: NDArray[np.number], support: NDArray[np.number], predicted: NDArray[np.number]
 ) -> dict[str, NDArray[np.float64]]:
     """Compute the summary metrics from the totals of each class.
 
@@ -129,6 +144,7 @@ def metrics_from_totals(
         g_mean = (product of recall over S) ^ (1 / |S|), so 0 if any recall is 0
         mcc = (c s - sum_k support[k] predicted[k])
               / sqrt((s^2 - sum_k predicted[k]^2) (s^2 - sum_k support[k]^2))
+        kappa = (c s - sum_k support[k] predicted[k]) / (s^2 - sum_k support[k] predicted[k])
 
     Args:
         hits: Rows of each class predicted right, shape [..., C].
@@ -149,7 +165,8 @@ def metrics_from_totals(
     rows, correct = true_rows.sum(axis=-1), hits.sum(axis=-1)
     has_support = true_rows > 0
     n_supported = has_support.sum(axis=-1)
-    covariance = correct * rows - (true_rows * predicted_rows).sum(axis=-1)
+    by_chance = (true_rows * predicted_rows).sum(axis=-1)
+    covariance = correct * rows - by_chance
     predicted_spread = rows**2 - (predicted_rows**2).sum(axis=-1)
     true_spread = rows**2 - (true_rows**2).sum(axis=-1)
     return {
@@ -160,6 +177,7 @@ def metrics_from_totals(
         "g_mean": _geometric_mean(recall, has_support),
         # Of weighted rows a spread of 0 may come out a little below it.
         "mcc": _divide(covariance, np.sqrt(np.maximum(predicted_spread * true_spread, 0))),
+        "kappa": _divide(covariance, rows**2 - by_chance),
     }
 
 
@@ -176,8 +194,9 @@ def class_reports(
         train_counts: Training rows of each class, length C, if known.
 
     Examples:
-        >>> class_reports(np.array([[3, 1], [1, 3]]), ["ham", "spam"], [90, 10])[1]
-        ClassReport(label='spam', support=4, train_count=10, precision=0.75, recall=0.75, f1=0.75)
+        >>> spam = class_reports(np.array([[3, 1], [1, 3]]), ["ham", "spam"], [90, 10])[1]
+        >>> spam.label, spam.support, spam.train_count, spam.precision, spam.recall, spam.f1
+        ('spam', 4, 10, 0.75, 0.75, 0.75)
     """
     hits, support, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     precision, recall = _divide(hits, predicted), _divide(hits, support)

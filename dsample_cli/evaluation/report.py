@@ -1,7 +1,7 @@
 """One evaluation of a set of predictions: everything that `dsample evaluate` shows."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from dsample_cli.evaluation.calibration import (
     calibration_bins,
     classwise_calibration_error,
 )
-from dsample_cli.evaluation.intervals import bootstrap_intervals
+from dsample_cli.evaluation.intervals import (
+    Interval,
+    as_pairs,
+    bootstrap_intervals,
+    f1_intervals,
+    group_intervals,
+    recall_intervals,
+)
 from dsample_cli.evaluation.metrics import (
     ClassReport,
     class_reports,
@@ -22,6 +29,7 @@ from dsample_cli.evaluation.metrics import (
     group_recall,
     metrics_from_confusion,
 )
+from dsample_cli.evaluation.ranking import average_precisions
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,8 @@ class Evaluation:
 
     Attributes:
         rows: Evaluated rows.
-        metrics: The summary metrics, "ece" and "classwise_ece"; these two are None without
-            probabilities.
+        metrics: The summary metrics, "macro_average_precision", "ece" and "classwise_ece"; these
+            three are None without probabilities.
         per_class: Every class, in label-id order.
         groups: Mean recall of the many, medium and few groups, None where empty.
         class_groups: Group of each class, in label-id order.
@@ -39,6 +47,8 @@ class Evaluation:
         confusion: Counts by true and predicted class, shape [C, C].
         intervals: 95% interval of each summary metric, None when not asked for.
         calibration: Rows by the probability of their predicted class, None without probabilities.
+        group_intervals: 95% interval of each group's mean recall, None where empty; None when not
+            asked for.
     """
 
     rows: int
@@ -48,8 +58,9 @@ class Evaluation:
     class_groups: tuple[str, ...]
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
-    intervals: dict[str, tuple[float, float]] | None
+    intervals: dict[str, Interval] | None
     calibration: CalibrationBins | None
+    group_intervals: dict[str, Interval | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the public JSON object of `dsample evaluate --json`, but for its key `run`."""
@@ -59,10 +70,29 @@ class Evaluation:
             "per_class": [asdict(report) for report in self.per_class],
             "groups": dict(self.groups),
             "confusion": {"labels": list(self.labels), "matrix": self.confusion.tolist()},
+            "calibration": None if self.calibration is None else self.calibration.to_json(),
         }
-        if self.intervals is not None:
-            answer["intervals"] = {name: list(ends) for name, ends in self.intervals.items()}
+        return answer | self._intervals_to_json(answer["per_class"])
+
+    def figures_to_json(self) -> dict[str, Any]:
+        """What stands for the rows of one slice: `to_json` without the figures of each class."""
+        answer = self.to_json()
+        for key in ("per_class", "confusion", "calibration"):
+            del answer[key]
         return answer
+
+    def _intervals_to_json(self, per_class: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.intervals is None or self.group_intervals is None:
+            for report in per_class:
+                del report["recall_interval"], report["f1_interval"]
+            return {}
+        return {
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "group_intervals": {
+                name: None if ends is None else list(ends)
+                for name, ends in self.group_intervals.items()
+            },
+        }
 
 
 def evaluate_predictions(
@@ -74,6 +104,7 @@ def evaluate_predictions(
     group_thresholds: Sequence[int] | None = None,
     intervals: bool = True,
     seed: int = 0,
+    class_groups: Sequence[str] | None = None,
 ) -> Evaluation:
     """Evaluate predictions.
 
@@ -83,10 +114,12 @@ def evaluate_predictions(
         label_names: Name of each class, length C, in label-id order.
         train_counts: Training rows of each class, length C. Without them the groups follow the
             evaluated rows.
-        probabilities: Probability of each class, shape [N, C], for the calibration errors.
+        probabilities: Probability of each class, shape [N, C], for the calibration errors and the
+            average precision.
         group_thresholds: `(high, low)` train counts that part the groups, instead of terciles.
-        intervals: Whether to bootstrap 95% intervals.
+        intervals: Whether to give 95% intervals.
         seed: Seed of the bootstrap.
+        class_groups: Group of each class, length C, where it is known already.
 
     Raises:
         DataError: If there are no rows.
@@ -101,14 +134,18 @@ def evaluate_predictions(
     if len(y_true) == 0:
         raise DataError("There are no rows to evaluate.", "Give a file with at least one row.")
     confusion = confusion_matrix(y_true, y_pred, len(label_names))
-    reports = class_reports(confusion, label_names, train_counts)
-    support = confusion.sum(axis=1)
-    groups = _class_groups(support, train_counts, group_thresholds)
     calibration = None if probabilities is None else _calibration(y_true, y_pred, probabilities)
+    precisions = None if probabilities is None else average_precisions(probabilities, y_true)
+    reports = _class_reports(confusion, label_names, train_counts, precisions, intervals)
+    support = confusion.sum(axis=1)
+    groups = class_groups or _class_groups(support, train_counts, group_thresholds)
     return Evaluation(
         rows=len(y_true),
         metrics={
             **metrics_from_confusion(confusion),
+            "macro_average_precision": (
+                None if precisions is None else float(np.nanmean(precisions))
+            ),
             "ece": None if calibration is None else calibration.expected_error,
             "classwise_ece": (
                 None
@@ -123,6 +160,7 @@ def evaluate_predictions(
         confusion=confusion,
         intervals=bootstrap_intervals(confusion, seed=seed) if intervals else None,
         calibration=calibration,
+        group_intervals=group_intervals(confusion, groups) if intervals else None,
     )
 
 
@@ -149,6 +187,32 @@ def most_confused(
         for true, predicted in cells
         if mistakes[true, predicted] > 0
     ]
+
+
+def _class_reports(
+    confusion: NDArray[np.integer],
+    label_names: Sequence[str],
+    train_counts: Sequence[int] | NDArray[np.integer] | None,
+    precisions: NDArray[np.float64] | None,
+    intervals: bool,
+) -> tuple[ClassReport, ...]:
+    """Reports of the classes with what the confusion matrix alone does not tell."""
+    reports = class_reports(confusion, label_names, train_counts)
+    if precisions is not None:
+        known = [None if np.isnan(value) else value for value in precisions.tolist()]
+        reports = tuple(
+            replace(report, average_precision=value)
+            for report, value in zip(reports, known, strict=True)
+        )
+    if not intervals:
+        return reports
+    ends = zip(
+        as_pairs(recall_intervals(confusion)), as_pairs(f1_intervals(confusion)), strict=True
+    )
+    return tuple(
+        replace(report, recall_interval=recall, f1_interval=f1)
+        for report, (recall, f1) in zip(reports, ends, strict=True)
+    )
 
 
 def _class_groups(

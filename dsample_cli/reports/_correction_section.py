@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from dsample_cli.reports._markup import number_cell, row_head, section, share_text, table, tile
+from dsample_cli.reports._markup import number_cell, row_head, section, share_cell, table, tile
 from dsample_cli.reports._metrics import metric_name
 from dsample_cli.reports._run_report import ClassShares, CorrectionGain, CorrectionReport
 
@@ -73,11 +73,7 @@ def _shares_cells(of_class: ClassShares, has_bias: bool) -> str:
     return "".join(
         (
             row_head(of_class.label),
-            *(_share_cell(share) for share in shares),
+            *(share_cell(share) for share in shares),
             number_cell(of_class.bias, 2) if has_bias else "",
         )
     )
-
-
-def _share_cell(share: float) -> str:
-    return f'<td class="number" data-value="{share!r}">{share_text(share)}</td>'

@@ -1,16 +1,57 @@
 """Pieces of HTML. Whatever takes a name, a label or another text escapes it."""
 
 import base64
+import re
 import struct
+import unicodedata
 from collections.abc import Callable, Sequence
 from html import escape
 from io import BytesIO
 
 from dsample_cli.reports._drawing import DOTS_PER_INCH
 from dsample_cli.reports._files import Target
+from dsample_cli.reports._labels import drawable_labels
 
 UNKNOWN = "–"
 CSS_PIXELS_PER_INCH = 96
+# A table with more columns than this has narrower ones.
+MANY_COLUMNS = 7
+# Marks that turn the text after them around: embeddings, overrides and isolates.
+BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def safe(text: str) -> str:
+    """Escape a text of the user, and show a control character or a mark of direction as such.
+
+    Examples:
+        >>> safe("<b>1 & 2\\x1b[0m")
+        '&lt;b&gt;1 &amp; 2\ufffd[0m'
+    """
+    return escape("".join("\ufffd" if _is_control(char) else char for char in text))
+
+
+def _is_control(char: str) -> bool:
+    """Whether a character drives what shows it; a joiner, which shapes letters, does not."""
+    is_blank = char in "\n\t"
+    return char in BIDI_MARKS or (unicodedata.category(char) in ("Cc", "Cs") and not is_blank)
+
+
+def snippet(text: str, most_characters: int = 160) -> str:
+    """The beginning of a text on one line; what follows is an ellipsis.
+
+    Examples:
+        >>> snippet("one  line\\nand another", 8)
+        'one lin…'
+    """
+    # No more than needed: a text may be a book.
+    line = " ".join(text[: 4 * most_characters].split())
+    is_whole = len(line) <= most_characters and len(text) <= 4 * most_characters
+    return line if is_whole else line[: most_characters - 1].rstrip() + "…"
+
+
+def prose(text: str) -> str:
+    """Make a text safe whose lines are not to break after the dashes of an option."""
+    return re.sub(r"--\w[\w-]*", r'<span class="option">\g<0></span>', safe(text))
 
 
 def number_text(value: float | int | None, digits: int = 3) -> str:
@@ -29,28 +70,35 @@ def share_text(share: float) -> str:
     """Write a share as a percentage, with a digit more where it is tiny.
 
     Examples:
-        >>> share_text(0.341), share_text(0.0004)
-        ('34.1%', '0.04%')
+        >>> share_text(0.341), share_text(0.0004), share_text(0)
+        ('34.1%', '0.04%', '0%')
     """
+    if share == 0:
+        return "0%"
     return f"{share:.1%}" if share >= 0.001 else f"{share:.2%}"
 
 
 def text_cell(text: str, sort_by: str | None = None) -> str:
     """Make a cell of text; `<bdi>` keeps a right-to-left name from turning its row around."""
-    value = escape(text if sort_by is None else sort_by)
-    return f'<td data-value="{value}"><bdi>{escape(text)}</bdi></td>'
+    value = safe(text if sort_by is None else sort_by)
+    return f'<td data-value="{value}"><bdi>{safe(text)}</bdi></td>'
 
 
 def row_head(text: str, class_name: str = "") -> str:
     """Make the cell that names its row."""
     attribute = f' class="{class_name}"' if class_name else ""
-    return f'<th scope="row"{attribute} data-value="{escape(text)}"><bdi>{escape(text)}</bdi></th>'
+    return f'<th scope="row"{attribute} data-value="{safe(text)}"><bdi>{safe(text)}</bdi></th>'
 
 
 def number_cell(value: float | int | None, digits: int = 3, addition: str = "") -> str:
     """Make a cell of a number, with HTML such as a bar behind it."""
     sort_by = "" if value is None else repr(value)
     return f'<td class="number" data-value="{sort_by}">{number_text(value, digits)}{addition}</td>'
+
+
+def share_cell(share: float, addition: str = "") -> str:
+    """Make a cell of a share, with HTML such as a bar behind it."""
+    return f'<td class="number" data-value="{share!r}">{share_text(share)}{addition}</td>'
 
 
 def bar(share: float) -> str:
@@ -78,10 +126,12 @@ def table(
         f'<th scope="col"{" class=number" if is_number else ""}>{escape(head)}</th>'
         for head, is_number in heads
     )
+    classes = ["sortable"] * is_sortable + ["dense"] * (len(heads) > MANY_COLUMNS)
+    attribute = f' class="{" ".join(classes)}"' if classes else ""
     body = "\n".join(row if row.startswith("<tr") else f"<tr>{row}</tr>" for row in rows)
     return (
         f'<div class="scroll{" tall" if is_tall else ""}" role="region" tabindex="0" '
-        f'aria-label="{escape(name)}"><table{" class=sortable" if is_sortable else ""}>\n'
+        f'aria-label="{escape(name)}"><table{attribute}>\n'
         f"<thead><tr>{head_cells}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
@@ -116,6 +166,34 @@ def tile(name: str, value: str, note: str) -> str:
         f'<div class="tile"><p class="tile-name">{escape(name)}</p>'
         f'<p class="tile-value">{escape(value)}</p><p class="tile-note">{escape(note)}</p></div>'
     )
+
+
+def header(eyebrow: Sequence[str], title: str, facts: Sequence[tuple[str, str]]) -> str:
+    """Name what the page is about; facts without a value are left out."""
+    items = "".join(
+        f"<div><dt>{safe(name)}</dt><dd>{safe(value)}</dd></div>" for name, value in facts if value
+    )
+    return (
+        f'<header>\n<p class="eyebrow">{safe(" · ".join(filter(None, eyebrow)))}</p>\n'
+        f'<h1>{safe(title)}</h1>\n<dl class="facts">{items}</dl>\n</header>'
+    )
+
+
+def command_block(command: str) -> str:
+    """Show what to type."""
+    words = " ".join(f"<span>{safe(word)}</span>" for word in command.split(" "))
+    return f"<pre><code>{words}</code></pre>"
+
+
+def numbered_labels(labels: Sequence[str]) -> str:
+    """Name the classes that a picture can only number: the browser has more fonts."""
+    texts, _ = drawable_labels(labels)
+    numbered = [
+        f"#{label_id} <bdi>{safe(label)}</bdi>"
+        for label_id, label in enumerate(labels)
+        if texts[label_id] == f"#{label_id}" != label
+    ]
+    return f" In it, {', '.join(numbered)}." if numbered else ""
 
 
 def section(title: str, *parts: str) -> str:

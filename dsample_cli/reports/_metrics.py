@@ -7,6 +7,8 @@ METRIC_NAMES = {
     "weighted_f1": "Weighted F1",
     "g_mean": "G-mean",
     "mcc": "MCC",
+    "kappa": "Cohen's kappa",
+    "macro_average_precision": "Macro average precision",
     "ece": "Calibration error (ECE)",
     "classwise_ece": "Class-wise ECE",
     "loss": "Loss (lower is better)",

@@ -1,19 +1,23 @@
-"""Style, script and frame of the report page: nothing in it is fetched from anywhere."""
+"""Style, script and frame of the pages: nothing in it is fetched from anywhere."""
 
 import base64
 import hashlib
 from html import escape
+
+from dsample_cli.reports._files import Target, write_whole
 
 STYLE = """
 :root {
   color-scheme: light dark;
   --page: #fbfbfc; --card: #ffffff; --ink: #1b1f24; --faint: #5b6470; --line: #e1e5ea;
   --accent: #0b5cad; --bar: #9cc3ea; --notice: #fff6dd; --notice-line: #d9a514; --kept: #eef5fc;
+  --error: #b42318; --warning: #8a5a00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #14171a; --card: #1c2024; --ink: #e7eaee; --faint: #a0a9b4; --line: #31373e;
     --accent: #7db8f5; --bar: #34618f; --notice: #2f2810; --notice-line: #c99a1a; --kept: #1d2a38;
+    --error: #ff8a80; --warning: #e3b341;
   }
 }
 *, *::before, *::after { box-sizing: border-box; }
@@ -42,6 +46,7 @@ p { margin: 0 0 1rem; max-width: 48rem; text-wrap: pretty; }
   border-left: 4px solid var(--notice-line); border-radius: 4px;
 }
 .notice h2 { font-size: 1rem; }
+.notice > :last-child { margin-bottom: 0; }
 .notice ul { margin: 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
 .option { white-space: nowrap; }
 .tiles {
@@ -64,15 +69,19 @@ p { margin: 0 0 1rem; max-width: 48rem; text-wrap: pretty; }
 }
 table { width: 100%; border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .5rem .9rem; text-align: left; vertical-align: baseline; }
+.dense th, .dense td { padding: .5rem .55rem; }
 thead th {
   position: sticky; top: 0; z-index: 1; background: var(--card); color: var(--faint);
   font-size: .8125rem; font-weight: 550; white-space: nowrap; vertical-align: bottom;
   box-shadow: inset 0 -1px var(--line);
 }
+thead th.number { white-space: normal; }
 tbody th { font-weight: 450; }
 /* As wide as the name, up to a limit: a plain wrapping cell is squeezed to its shortest. */
 tbody bdi { display: block; width: max-content; max-width: 16rem; overflow-wrap: anywhere; }
 tbody .number bdi { margin-left: auto; }
+/* Prose in a cell is as wide as it likes, but not squeezed to a column of single words. */
+td.text { min-width: 14rem; overflow-wrap: anywhere; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 tr.kept > * { background: var(--kept); }
 .number { text-align: right; white-space: nowrap; }
@@ -93,6 +102,26 @@ th button:hover { color: var(--ink); }
 th button::after { content: "\\2195"; margin-left: .35em; opacity: .45; }
 th[aria-sort="ascending"] button::after { content: "\\2191"; opacity: 1; }
 th[aria-sort="descending"] button::after { content: "\\2193"; opacity: 1; }
+.finding + .finding { margin-top: 2rem; }
+.finding p { margin-bottom: .6rem; overflow-wrap: anywhere; }
+.severity {
+  margin-right: .35rem; padding: .1rem .5rem; border: 1px solid currentColor; border-radius: 1rem;
+  font-size: .8125rem; font-weight: 550; color: var(--faint);
+}
+.severity.error { color: var(--error); }
+.severity.warning { color: var(--warning); }
+summary { cursor: pointer; width: fit-content; color: var(--accent); font-size: .9rem; }
+details[open] > summary { margin-bottom: .6rem; }
+details > p, .example-head { color: var(--faint); font-size: .875rem; }
+.examples {
+  margin: 0 0 .75rem; padding: 0; list-style: none; background: var(--card);
+  border: 1px solid var(--line); border-radius: 10px;
+}
+.examples li { padding: .65rem 1rem; }
+.examples li + li { border-top: 1px solid var(--line); }
+.examples p { margin: 0; }
+.suggestion + .suggestion { margin-top: 1.5rem; }
+.suggestion pre { margin-bottom: .5rem; }
 figure { margin: 1.25rem 0 2rem; }
 .picture {
   overflow-x: auto; padding: 1rem; background: #fff; border: 1px solid var(--line);
@@ -116,11 +145,12 @@ pre, code, .value { font: .875rem/1.5 ui-monospace, SFMono-Regular, Menlo, Conso
   section { margin-top: 3rem; }
   h1 { font-size: 1.5rem; }
   th, td { padding: .45rem .7rem; }
-  thead th.number { white-space: normal; }
   tbody bdi { max-width: 10.5rem; }
   .range { display: block; width: auto; padding: 0; }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem; }
   .tile { padding: .8rem 1rem; }
-  .tile-value { font-size: 1.8rem; }
+  .tile-value { font-size: 1.5rem; }
+  td.text { min-width: 9rem; }
   .picture { padding: .5rem; }
   .picture img { max-width: max(100%, 30rem); }
   .picture img.large { max-width: max(100%, 44rem); }
@@ -192,6 +222,12 @@ def content_security_policy() -> str:
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         f"script-src '{script_hash(SCRIPT)}'; base-uri 'none'; form-action 'none'"
     )
+
+
+def write_page(target: Target, html: str) -> None:
+    """Write a page, whole or not at all."""
+    # A surrogate, which a broken file name can bring in, has no UTF-8 form.
+    write_whole(target, lambda file: file.write(html.encode("utf-8", errors="replace")))
 
 
 def page(title: str, body: str) -> str:

@@ -146,6 +146,7 @@ class RunReport:
         facts: Name and value of what else the header shows.
         correction: How the logits were corrected, None when unknown.
         calibration: Of `class_split`, uncorrected and, where it was, corrected.
+        baseline: How the run fares against a simple model, in words; empty when unknown.
     """
 
     run: str
@@ -166,3 +167,4 @@ class RunReport:
     facts: Sequence[tuple[str, str]] = ()
     correction: CorrectionReport | None = None
     calibration: Sequence[Reliability] = ()
+    baseline: str = ""

@@ -1,18 +1,21 @@
 """The sections of the report page, one function each."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from html import escape
 
 from dsample_cli.core.imbalance import GROUP_NAMES
-from dsample_cli.reports._labels import drawable_labels
 from dsample_cli.reports._markup import (
     bar,
+    command_block,
+    header,
     number_cell,
     number_text,
+    numbered_labels,
     picture,
+    prose,
     row_head,
+    safe,
     section,
     table,
     text_cell,
@@ -38,33 +41,19 @@ def header_section(report: RunReport) -> str:
         ("Score", report.score),
         *report.facts,
     )
-    eyebrow = " · ".join(filter(None, ("dsample run report", report.created)))
-    items = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in facts
-        if value
-    )
-    return (
-        f'<header>\n<p class="eyebrow">{escape(eyebrow)}</p>\n<h1>{escape(report.run)}</h1>\n'
-        f'<dl class="facts">{items}</dl>\n</header>'
-    )
+    return header(("dsample run report", report.created), report.run, facts)
 
 
 def warnings_section(warnings: Sequence[str]) -> str:
     """Put what weakens the figures before them; empty without warnings."""
     if not warnings:
         return ""
-    items = "".join(f"<li>{_with_whole_options(warning)}</li>" for warning in warnings)
+    items = "".join(f"<li>{prose(warning)}</li>" for warning in warnings)
     return f'<aside class="notice"><h2>Before you rely on this</h2><ul>{items}</ul></aside>'
 
 
-def _with_whole_options(text: str) -> str:
-    """Escape a text whose lines are not to break after the dashes of an option."""
-    return re.sub(r"--\w[\w-]*", r'<span class="option">\g<0></span>', escape(text))
-
-
-def results_section(splits: Sequence[SplitResult]) -> str:
-    """Show the headline of the last split, then every metric of every split."""
+def results_section(splits: Sequence[SplitResult], baseline: str = "") -> str:
+    """Show the headline of the last split, a comparison, then every metric of every split."""
     if not splits:
         return section("Results", '<p class="lead">This run has not been evaluated.</p>')
     headline = splits[-1]
@@ -88,6 +77,7 @@ def results_section(splits: Sequence[SplitResult]) -> str:
         f'<p class="lead">On the {escape(headline.name)} split, {headline.rows:,} rows. Macro-F1 '
         f"and balanced accuracy count every class alike; ranges are 95% intervals.{of_errors}</p>",
         f'<div class="tiles">{tiles}</div>',
+        f"<p>{escape(baseline)}</p>" if baseline else "",
         table("Metrics by split", [("Metric", False), *heads], rows),
     )
 
@@ -195,7 +185,7 @@ def mistakes_section(report: RunReport) -> str:
             "Heat map of the true class against the predicted class.",
             f"Rows of the {escape(report.class_split)} split by true and predicted class; classes "
             "by falling number of rows. Colour is the share of the true class."
-            + _numbered_labels(labels),
+            + numbered_labels(labels),
             is_large=len(labels) > 6,
         ),
         "<h3>Most common mistakes</h3>" if rows else "",
@@ -203,28 +193,16 @@ def mistakes_section(report: RunReport) -> str:
     )
 
 
-def _numbered_labels(labels: Sequence[str]) -> str:
-    """Name the classes that the picture can only number: the browser has more fonts."""
-    texts, _ = drawable_labels(labels)
-    numbered = [
-        f"#{label_id} <bdi>{escape(label)}</bdi>"
-        for label_id, label in enumerate(labels)
-        if texts[label_id] == f"#{label_id}" != label
-    ]
-    return f" In it, {', '.join(numbered)}." if numbered else ""
-
-
 def repeat_section(report: RunReport) -> str:
     """Show the command and the settings that repeat the run."""
     rows = [
-        row_head(name) + f'<td class="value">{escape(str(value))}</td>'
+        row_head(name) + f'<td class="value">{safe(str(value))}</td>'
         for name, value in report.settings
     ]
     heads = [("Setting", False), ("Value", False)]
-    command = " ".join(f"<span>{escape(word)}</span>" for word in report.command.split(" "))
     return section(
         "Repeat this run",
-        f"<pre><code>{command}</code></pre>",
+        command_block(report.command),
         "<h3>Settings</h3>" if rows else "",
         table("Settings", heads, rows, is_tall=len(rows) > 24) if rows else "",
     )

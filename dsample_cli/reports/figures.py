@@ -17,6 +17,7 @@ from dsample_cli.reports._drawing import (
     INK,
     add_legend,
     new_figure,
+    scale_counts,
     style_axes,
     write_png,
 )
@@ -78,8 +79,7 @@ def write_confusion_png(
     if n_shown < len(labels):
         title = f"The {n_shown} of {len(labels)} classes most involved in mistakes"
     axes.set_title(title, color=INK, fontsize=11, loc="left", pad=10)
-    if any(ticks[place].startswith("#") for place in range(n_shown)):
-        _note_numbered_labels(figure, labels, texts, chosen)
+    note_numbered_labels(figure, [labels[k] for k in chosen], "# is the label id", ticks)
     write_png(target, figure)
 
 
@@ -148,7 +148,7 @@ def write_recall_png(
         recalls: Recall of each class, length C; None or NaN (no support) is left out.
         groups: Optional group of each class, for colour and marker.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     counts, values = np.asarray(train_counts, float), np.asarray(recalls, float)
     is_shown = (counts > 0) & np.isfinite(values)
@@ -156,7 +156,7 @@ def write_recall_png(
     figure = new_figure(6.6, 3.6)
     axes = figure.add_subplot()
     style_axes(axes)
-    axes.set_xscale("log")
+    scale_counts(axes.xaxis)
     for group in (*GROUP_NAMES, ""):
         members = is_shown & (group_of_class == group)
         if members.any():
@@ -179,9 +179,6 @@ def write_recall_png(
         axes.set_xlim(low / room, high * room)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=20))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.10g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Training examples of the class (log scale)", color=INK, fontsize=9.5)
     axes.set_ylabel("Recall", color=INK, fontsize=9.5)
     add_legend(axes)
@@ -255,13 +252,22 @@ def _short_count(count: int) -> str:
     return f"{count / 1_000_000:.1f}M"
 
 
-def _note_numbered_labels(
-    figure: "Figure", labels: Sequence[str], texts: Sequence[str], chosen: NDArray[np.intp]
+def note_numbered_labels(
+    figure: "Figure", labels: Sequence[str], meaning: str, texts: Sequence[str] | None = None
 ) -> None:
-    """Say under the picture why classes carry numbers, unless they are really named so."""
-    if any(texts[k].startswith("#") and not labels[k].strip().startswith("#") for k in chosen):
+    """Say under the picture why classes carry numbers, unless they are really named so.
+
+    Args:
+        figure: The picture.
+        labels: Of the classes in it.
+        meaning: What the number is.
+        texts: What stands for them there, found out by default.
+    """
+    shown = drawable_labels(labels)[0] if texts is None else texts
+    pairs = zip(shown, labels, strict=True)
+    if any(text.startswith("#") and not label.strip().startswith("#") for text, label in pairs):
         figure.supxlabel(
-            "# is the label id: no installed font has the letters of these names.",
+            f"{meaning}: no installed font has the letters of these names.",
             color=FAINT_INK,
             fontsize=8,
         )

@@ -2,8 +2,8 @@
 
 from dsample_cli.reports._calibration_section import calibration_section
 from dsample_cli.reports._correction_section import correction_section
-from dsample_cli.reports._files import Target, write_whole
-from dsample_cli.reports._page import page
+from dsample_cli.reports._files import Target
+from dsample_cli.reports._page import page, write_page
 from dsample_cli.reports._run_report import (
     ClassRow,
     ClassShares,
@@ -45,9 +45,7 @@ def write_run_report(target: Target, report: RunReport) -> None:
         target: Path or open binary file.
         report: What to show.
     """
-    text = render_run_report(report)
-    # A surrogate, which a broken file name can bring in, has no UTF-8 form.
-    write_whole(target, lambda file: file.write(text.encode("utf-8", errors="replace")))
+    write_page(target, render_run_report(report))
 
 
 def render_run_report(report: RunReport) -> str:
@@ -55,7 +53,7 @@ def render_run_report(report: RunReport) -> str:
     parts = (
         header_section(report),
         warnings_section(report.warnings),
-        results_section(report.splits),
+        results_section(report.splits, report.baseline),
         classes_section(report),
         mistakes_section(report),
         correction_section(report.correction),

@@ -13,15 +13,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dsample_cli.reports.baseline import BASELINE_NAME, MODEL_NAMES, gain_text
 from dsample_cli.reports.correction import correction_text, served_prior
 
 _BAR_WIDTH = 24
+# Columns from which on the report of an evaluation has bars.
+_WIDE = 100
 # Tables of classes are cut in the middle beyond this; --json has them all.
 _MOST_CLASSES = 40
 # Of a split: classes shown, parts shown one by one, parts shown with counts, lines of what failed.
 _MOST_DEVIATING, _MOST_PARTS, _MOST_COUNTED_PARTS, _MOST_NOT_KEPT = 20, 6, 3, 10
 _SCORES_BY_CLASS = ("softmax", "inverse", "sqrt", "effective-number")
 _SCORES_BY_SCHEDULE = 3
+_MOST_LABEL_ISSUES = 10
 _GROUP_STYLE = {"many": "blue", "medium": "cyan", "few": "magenta"}
 _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "blue"}
 _METRICS = {
@@ -31,13 +35,15 @@ _METRICS = {
     "weighted_f1": "weighted F1",
     "g_mean": "G-mean",
     "mcc": "MCC",
+    "kappa": "Cohen's kappa",
+    "macro_average_precision": "macro average precision",
     "ece": "calibration error (ECE)",
     "classwise_ece": "class-wise ECE",
 }
 
 
-def print_analysis(console: Console, result: Any) -> None:
-    """Draw an `AnalyzeResult`."""
+def print_analysis(console: Console, result: Any, written: Sequence[str] = ()) -> None:
+    """Draw an `AnalyzeResult`, and say which files were written."""
     profile, data = result.profile, result.data
     text_columns = " + ".join(data.text_columns)
     console.print(
@@ -52,12 +58,16 @@ def print_analysis(console: Console, result: Any) -> None:
     console.print(_imbalance_line(profile.imbalance))
     console.print()
     _print_problems(console, profile.problems)
+    _print_label_issues(console, result)
+    _print_baseline(console, result.baseline)
     _print_sampling(console, result)
     if result.suggestions:
         console.print(Text("What to try", style="bold"))
         for suggestion in result.suggestions:
             console.print(Text.assemble("  ", (suggestion.command, "bold green")))
             console.print(Padding(Text(suggestion.reason, style="dim"), (0, 0, 0, 4)))
+    for path in written:
+        console.print(Text(f"Written: {clean(path)}"), soft_wrap=True)
 
 
 def print_schedule(console: Console, result: Any, picture: str | None = None) -> None:
@@ -134,6 +144,8 @@ def _print_outcome(console: Console, result: Any, how: str, note: str | None = N
         table.add_row(split, *(_figure(figures[key]) for key in keys))
     if result.metrics:
         console.print(table)
+    if gain := gain_text(result.baseline, result.metrics):
+        console.print(Text(gain))
     if note:
         console.print(Text(note))
     console.print(Text(f"Stored in {result.run.path}"))
@@ -148,7 +160,7 @@ def print_evaluation(console: Console, result: Any) -> None:
     console.print(Text(heading, style="bold"), soft_wrap=True)
     if result.correction:
         console.print(Text(clean(result.correction)), soft_wrap=True)
-    console.print(_report_table(evaluation))
+    console.print(_report_table(evaluation, console.width))
     metrics = _table("metric", "value", *(["95% interval"] if evaluation.intervals else []))
     for key, title in _METRICS.items():
         value = evaluation.metrics.get(key)
@@ -157,15 +169,18 @@ def print_evaluation(console: Console, result: Any) -> None:
         row = [title, _figure(value)]
         if evaluation.intervals:
             ends = evaluation.intervals.get(key)
-            row.append(f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else "")
+            row.append(_interval(ends))
         metrics.add_row(*row)
     console.print(metrics)
-    shown = [f"{g} {_figure(r)}" for g, r in evaluation.groups.items() if r is not None]
-    console.print(Text("Mean recall by class frequency: " + ", ".join(shown)))
+    console.print(_group_table(evaluation))
     if result.confused:
         console.print(Text("\nMost confused (true -> predicted)", style="bold"))
         for true, predicted, count in result.confused[:5]:
             console.print(Text(f"  {count:>5}  {clean(true)} -> {clean(predicted)}"))
+    if result.slices is not None:
+        _print_slices(console, result)
+    if result.errors is not None:
+        _print_mistakes(console, result.errors)
 
 
 def print_runs(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -277,6 +292,52 @@ def _print_problems(console: Console, problems: Sequence[Any]) -> None:
         grid.add_row("", Text(problem.severity, style=style), Text(problem.code), message)
     console.print(grid)
     console.print()
+
+
+def _print_label_issues(console: Console, result: Any) -> None:
+    """The rows whose label is doubted most."""
+    doubts, facts = result.doubts, result.data
+    if doubts is None:
+        return
+    if len(doubts) == 0:
+        console.print(Text("No suspect labels found.\n", style="green"))
+        return
+    shown = min(len(doubts), _MOST_LABEL_ISSUES)
+    more = f"  the first {shown} of {len(doubts):,}; --json has more" if len(doubts) > shown else ""
+    console.print(Text.assemble(("Suspect labels", "bold"), more))
+    table = _table("row", "label", "suggested", "margin", right=(0, 3))
+    for row, label, margin in zip(
+        doubts.rows[:shown].tolist(),
+        doubts.suggested[:shown].tolist(),
+        doubts.margins[:shown].tolist(),
+        strict=True,
+    ):
+        given, suggested = facts.names[facts.codes[row]], facts.names[label]
+        table.add_row(str(row), clean(given), clean(suggested), f"{margin:.2f}")
+    console.print(table)
+    console.print()
+
+
+def _print_baseline(console: Console, baseline: Any) -> None:
+    """How a simple model fares: what training is to beat."""
+    if baseline is None:
+        return
+    console.print(
+        Text.assemble(
+            (f"Baseline: {BASELINE_NAME}", "bold"),
+            f"  {baseline.folds}-fold cross-validation, {baseline.rows:,} rows, "
+            f"{baseline.seconds:.1f} s",
+        )
+    )
+    table = _table("model", "macro-F1", "balanced accuracy", "accuracy")
+    for name in ("majority", *MODEL_NAMES):
+        figures = getattr(baseline, name)
+        title = MODEL_NAMES.get(name, "always the commonest class")
+        keys = ("macro_f1", "balanced_accuracy", "accuracy")
+        table.add_row(title, *(_figure(figures[key]) for key in keys))
+    console.print(table)
+    told = "Each row predicted once, unseen; train shows its gain over the better one."
+    console.print(Text(f"{told}\n", style="dim"))
 
 
 def _severities(counts: Mapping[str, int]) -> list[tuple[str, str]]:
@@ -468,27 +529,96 @@ def _schedule_notes(result: Any) -> list[str]:
     return notes
 
 
-def _report_table(evaluation: Any) -> Table:
+def _print_slices(console: Console, result: Any) -> None:
+    column, n_values = result.by
+    shown = f", the {len(result.slices)} largest of {n_values:,}" * (n_values > len(result.slices))
+    console.print(Text(f"\nBy {clean(column)}{shown}", style="bold"))
+    has_intervals = result.evaluation.intervals is not None
+    is_wide = console.width >= _WIDE
     table = _table(
-        "class", "train", "rows", "precision", "recall", "", "F1", "group", right=(1, 2, 3, 4, 6)
+        *("value", "rows"),
+        *(["classes"] * is_wide),
+        *("accuracy", "macro-F1"),
+        *(["95% interval"] * has_intervals),
+        "few recall",
     )
+    for found in result.slices:
+        part = found.evaluation
+        table.add_row(
+            Text("(empty)", style="dim") if found.value is None else clean(found.value),
+            f"{part.rows:,}",
+            *([str(sum(report.support > 0 for report in part.per_class))] * is_wide),
+            _figure(part.metrics["accuracy"]),
+            _figure(part.metrics["macro_f1"]),
+            *([_interval(part.intervals["macro_f1"])] if has_intervals else []),
+            _figure(part.groups["few"]),
+        )
+    console.print(table)
+
+
+def _print_mistakes(console: Console, mistakes: Sequence[Any]) -> None:
+    if not mistakes:
+        console.print(Text("\nNo mistakes.", style="bold"))
+        return
+    is_ranked = mistakes[0].probability is not None
+    of = "with their probabilities" if is_ranked else "in the order of the file"
+    console.print(Text(f"\nWorst mistakes (true -> predicted, {of})", style="bold"))
+    for mistake in mistakes:
+        true, predicted = clean(mistake.true), clean(mistake.predicted)
+        if is_ranked:
+            true = f"{true} {_figure(mistake.true_probability, 3)}"
+            predicted = f"{predicted} {_figure(mistake.probability, 3)}"
+        console.print(Text(f"  row {mistake.row}: {true} -> {predicted}"))
+        if mistake.text is not None:
+            text = Text(f"    {clean(' '.join(mistake.text.split()))}", style="dim")
+            text.truncate(console.width, overflow="ellipsis")
+            console.print(text, no_wrap=True)
+
+
+def _group_table(evaluation: Any) -> Table:
+    intervals = evaluation.group_intervals
+    table = _table(
+        "group", "classes", "mean recall", *(["95% interval"] if intervals is not None else [])
+    )
+    for group, recall in evaluation.groups.items():
+        if recall is not None:
+            pairs = zip(evaluation.class_groups, evaluation.per_class, strict=True)
+            members = sum(of_class == group and report.support > 0 for of_class, report in pairs)
+            ends = [_interval(intervals[group])] if intervals is not None else []
+            name = Text(group, style=_GROUP_STYLE[group])
+            table.add_row(name, str(members), _figure(recall), *ends)
+    return table
+
+
+def _report_table(evaluation: Any, width: int) -> Table:
+    """Figures of each class; a narrow terminal gets no bars, average precision and groups."""
+    is_wide, has_intervals = width >= _WIDE, evaluation.intervals is not None
+    has_ranking = is_wide and evaluation.calibration is not None
+    knows_training = any(c.train_count is not None for c in evaluation.per_class)
+    names = ["class", *["train"] * knows_training, "rows", "precision", "recall"]
+    names += ["95%"] * has_intervals + [""] * is_wide + ["F1"] + ["AP"] * has_ranking
+    names += ["group"] * is_wide
+    right = [i for i, name in enumerate(names) if name not in ("class", "", "group")]
+    table = _table(*names, right=right)
     pairs = list(zip(evaluation.per_class, evaluation.class_groups, strict=True))
     pairs.sort(key=lambda pair: (-(pair[0].train_count or pair[0].support), pair[0].label))
     for pair in _ends(pairs):
         if pair is None:
-            table.add_row("...", *[""] * 7)
+            table.add_row("...", *[""] * (len(names) - 1))
             continue
         c, group = pair
-        bar = "█" * round(c.recall * 10)
+        bar = ("█" * round(c.recall * 10)).ljust(10, "░") if c.support else ""
         table.add_row(
             clean(c.label),
-            "-" if c.train_count is None else f"{c.train_count:,}",
+            *["-" if c.train_count is None else f"{c.train_count:,}"] * knows_training,
             f"{c.support:,}",
             _figure(c.precision, 3),
             _figure(c.recall, 3) if c.support else "-",
-            Text(bar.ljust(10, "░") if c.support else "", style=_GROUP_STYLE[group]),
+            *[_short_interval(c.recall_interval)] * has_intervals,
+            *[Text(bar, style=_GROUP_STYLE[group])] * is_wide,
             _figure(c.f1, 3) if c.support else "-",
-            Text(group, style=_GROUP_STYLE[group]),
+            *[_figure(c.average_precision, 3)] * has_ranking,
+            *[Text(group, style=_GROUP_STYLE[group])] * is_wide,
         )
     return table
 
@@ -528,6 +658,14 @@ def _ends(items: Sequence[Any], most: int = _MOST_CLASSES) -> list[Any]:
 
 def _figure(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
+
+
+def _short_interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.2f}-{ends[1]:.2f}"
 
 
 def _percent(share: float) -> str:

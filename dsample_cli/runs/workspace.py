@@ -16,6 +16,9 @@ from dsample_cli.runs.files import read_json, write_json
 from dsample_cli.runs.run import COMPLETED, DAMAGED, RUNNING, SCHEMA, Run
 
 RUN_HINT = "List the runs with: dsample runs list"
+# Baselines that a workspace remembers: the latest.
+MOST_BASELINES = 100
+BASELINE_MODELS = ("plain", "balanced")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,30 @@ class CurrentDataset:
     label_column: str
     encoding: str | None = None
     delimiter: str | None = None
+
+
+@dataclass(frozen=True)
+class RememberedBaseline:
+    """Which simple model did better on a file that `dsample analyze --baseline` saw.
+
+    Attributes:
+        sha256: Of the file or files.
+        text_columns: One, or two for pairs.
+        label_column: Its name.
+        model: "plain" or "balanced".
+        macro_f1: What it reached in cross-validation.
+    """
+
+    sha256: str
+    text_columns: tuple[str, ...]
+    label_column: str
+    model: str
+    macro_f1: float
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...], str]:
+        """What it is found by."""
+        return self.sha256, self.text_columns, self.label_column
 
 
 @dataclass(frozen=True)
@@ -88,6 +115,42 @@ class Workspace:
                 f"{self.path / 'workspace.json'} is damaged.",
                 "Name the data file: dsample train DATA, or run dsample analyze DATA again.",
             ) from error
+
+    def remember_baseline(self, baseline: RememberedBaseline) -> None:
+        """Keep a baseline, in place of an earlier one of the same file and columns.
+
+        Raises:
+            RunError: If the workspace cannot be written.
+        """
+        self.create()
+        others = [known for known in self._baselines() if known.key != baseline.key]
+        kept = [*others, baseline][-MOST_BASELINES:]
+        entry = {"schema": SCHEMA, "baselines": [asdict(known) for known in kept]}
+        write_json(self.path / "baselines.json", entry)
+
+    def find_baseline(
+        self, sha256: str, text_columns: tuple[str, ...], label_column: str
+    ) -> RememberedBaseline | None:
+        """The baseline of a file and columns, None when there is none."""
+        key = sha256, text_columns, label_column
+        return next((known for known in self._baselines() if known.key == key), None)
+
+    def _baselines(self) -> list[RememberedBaseline]:
+        """What is remembered; of a missing or damaged file nothing, as it can be measured again."""
+        try:
+            entries = read_json(self.path / "baselines.json")["baselines"]
+            return [
+                RememberedBaseline(
+                    str(entry["sha256"]),
+                    tuple(map(str, entry["text_columns"])),
+                    str(entry["label_column"]),
+                    BASELINE_MODELS[BASELINE_MODELS.index(entry["model"])],
+                    float(entry["macro_f1"]),
+                )
+                for entry in entries
+            ]
+        except (RunError, KeyError, TypeError, ValueError):
+            return []
 
     def create_run(self, label: str) -> Run:
         """Make a new run directory, named by UTC time, `label` and a random part."""

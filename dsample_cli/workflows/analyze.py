@@ -16,11 +16,14 @@ from dsample_cli.core.resampling import RESAMPLINGS
 from dsample_cli.core.schedules import SCHEDULES, EpochPlan, make_schedule, plans
 from dsample_cli.core.scores import Score
 from dsample_cli.data.facts import FileFacts, read_facts
+from dsample_cli.data.label_doubts import LabelDoubts
 from dsample_cli.data.problems import TOKEN_LENGTHS
 from dsample_cli.data.profile import Profile, profile_facts
 from dsample_cli.data.samples import TextSample
+from dsample_cli.data.sources import open_source
 from dsample_cli.data.token_facts import TokenFacts, token_facts
 from dsample_cli.runs.workspace import CurrentDataset, Workspace
+from dsample_cli.workflows.baseline import Baseline, CrossCheck, cross_check, remember
 from dsample_cli.workflows.scoring import Repetition, most_repeated, resolve_score
 from dsample_cli.workflows.suggestions import Suggestion, suggest
 
@@ -29,6 +32,8 @@ _FOLLOWED = EpochPlan(1.0)
 # The tokenizer sees so many texts and characters, evenly spread over the file.
 _TOKENIZED_ROWS = 10_000
 _TOKENIZED_CHARACTERS = 4_000_000
+# Doubtful labels that --json lists.
+_MOST_LABEL_ISSUES = 100
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,19 @@ class SchedulePreview:
 
 @dataclass(frozen=True)
 class AnalyzeResult:
-    """What `dsample analyze` shows."""
+    """What `dsample analyze` shows.
+
+    Attributes:
+        data: The file.
+        profile: What it holds.
+        tokens: What a tokenizer makes of its texts; None where there is no tokenizer.
+        against: The file that it is compared with, if any.
+        scores: What each score would draw.
+        schedules: What each schedule would leave to the score.
+        suggestions: What to try.
+        baseline: How a simple model fares; None when not asked for, or not possible.
+        doubts: Labels that it contradicts; None likewise.
+    """
 
     data: FileFacts
     profile: Profile
@@ -80,6 +97,8 @@ class AnalyzeResult:
     scores: tuple[ScorePreview, ...]
     schedules: tuple[SchedulePreview, ...]
     suggestions: tuple[Suggestion, ...]
+    baseline: Baseline | None = None
+    doubts: LabelDoubts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON object of `dsample analyze --json`."""
@@ -116,6 +135,8 @@ class AnalyzeResult:
                 for score in self.scores
             },
             "suggestions": [asdict(s) for s in self.suggestions],
+            "baseline": None if self.baseline is None else asdict(self.baseline),
+            "label_issues": _label_issues_json(self.data, self.doubts),
         }
 
 
@@ -133,6 +154,8 @@ def analyze(
     against: str | None = None,
     is_thorough: bool = True,
     options: ReadOptions = DETECTED,
+    wants_baseline: bool = False,
+    wants_label_issues: bool = False,
 ) -> AnalyzeResult:
     """Profile a file, preview what the samplers would draw, and make it the current dataset.
 
@@ -151,17 +174,23 @@ def analyze(
         against: A file to compare with, such as the test data, with the same columns.
         is_thorough: Whether to look for normalised duplicates, at other columns and at tokens.
         options: How the files are written, where that is not to be detected.
+        wants_baseline: Whether to cross-validate a simple model, which the workspace remembers.
+        wants_label_issues: Whether to look for labels that it contradicts.
 
     Raises:
         DsampleError: If the file or the workspace cannot be used.
     """
     thresholds = parse_thresholds(groups) if groups else None
-    facts = read_facts(data, text_columns, label_column, is_thorough, options=options)
+    source = open_source(data, options)
+    facts = read_facts(source, text_columns, label_column, is_thorough, options=options)
     other = _read_other(against, facts, is_thorough, options) if against else None
     for note in dict.fromkeys((*facts.notes, *(other.notes if other else ()))):
         listener.note(note)
     tokens = _measure_tokens(model, max_length, facts.sample, listener) if is_thorough else None
-    profile = profile_facts(facts, thresholds, other, tokens)
+    check = CrossCheck()
+    if (wants_baseline or wants_label_issues) and facts.names:
+        check = cross_check(source, facts, wants_baseline, wants_label_issues, listener)
+    profile = profile_facts(facts, thresholds, other, tokens, check.doubts)
     if data != "-":
         workspace.set_current_dataset(
             CurrentDataset(
@@ -173,6 +202,8 @@ def analyze(
                 options.delimiter,
             )
         )
+        if check.baseline is not None:
+            remember(workspace, facts, check.baseline)
     scores = _preview_scores(profile)
     return AnalyzeResult(
         facts,
@@ -182,6 +213,8 @@ def analyze(
         scores,
         _preview_schedules(profile, scores, epochs or auto_epochs(profile.usable_rows), cycle),
         suggest(profile, _command(data, text_columns, label_column)),
+        check.baseline,
+        check.doubts,
     )
 
 
@@ -234,6 +267,27 @@ def _tokens_json(tokens: TokenFacts | None) -> dict[str, Any] | None:
         "unknown_share": tokens.unknown_share,
         "scripts": {facts.script: facts.share for facts in tokens.scripts},
     }
+
+
+def _label_issues_json(facts: FileFacts, doubts: LabelDoubts | None) -> list[dict[str, Any]] | None:
+    if doubts is None:
+        return None
+    return [
+        {
+            "row": row,
+            "label": facts.names[facts.codes[row]],
+            "suggested": facts.names[suggested],
+            "margin": round(margin, 4),
+        }
+        for row, suggested, margin in list(
+            zip(
+                doubts.rows.tolist(),
+                doubts.suggested.tolist(),
+                doubts.margins.tolist(),
+                strict=True,
+            )
+        )[:_MOST_LABEL_ISSUES]
+    ]
 
 
 def _against_json(facts: FileFacts | None) -> dict[str, Any] | None:

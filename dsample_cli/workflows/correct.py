@@ -77,7 +77,14 @@ def correct(
 
     label = f"{config.schedule}-correct"
     run, entries = derive_run(workspace, label, parent, config, {}, finish, commands)
-    return TrainResult(run, COMPLETED, len(records), best_epoch, entries["metrics"])
+    return TrainResult(
+        run,
+        COMPLETED,
+        len(records),
+        best_epoch,
+        entries["metrics"],
+        baseline=entries["baseline"],
+    )
 
 
 def _commands(

@@ -14,7 +14,7 @@ from dsample_cli.core.read_options import DETECTED, ReadOptions
 from dsample_cli.data.groups import linked_rows
 from dsample_cli.data.labels import encode_labels, read_label_names
 from dsample_cli.data.shortfalls import links_not_kept
-from dsample_cli.data.sources import absolute_path
+from dsample_cli.data.sources import DataSource, absolute_path
 from dsample_cli.data.splits import stratified_split
 from dsample_cli.data.table import TextTable, read_text_table, usable_rows
 from dsample_cli.errors import DataError
@@ -115,7 +115,7 @@ def load_datasets(
 
 
 def read_labelled(
-    path: str,
+    path: str | DataSource,
     text_columns: Sequence[str],
     label_column: str,
     names: Sequence[str],

@@ -27,6 +27,7 @@ _INHERITED = (
     "head",
     "resample",
     "refit",
+    "baseline",
 )
 
 

@@ -19,6 +19,7 @@ from dsample_cli.core.scores import parse_score
 from dsample_cli.core.signatures import option_names
 from dsample_cli.evaluation.calibration import CalibrationBins
 from dsample_cli.evaluation.report import Evaluation, most_confused
+from dsample_cli.reports.baseline import gain_text
 from dsample_cli.reports.correction import correction_verdict, prior_text
 from dsample_cli.reports.html import (
     ClassRow,
@@ -78,8 +79,16 @@ class Completed:
         return dict(zip(self.data.label_names, (counts / counts.sum()).tolist(), strict=True))
 
 
-def make_report(completed: Completed, warnings: Sequence[str]) -> RunReport:
-    """What the report page of a run with held-out rows shows."""
+def make_report(
+    completed: Completed, warnings: Sequence[str], baseline: Mapping[str, Any] | None = None
+) -> RunReport:
+    """What the report page of a run with held-out rows shows.
+
+    Args:
+        completed: The run.
+        warnings: What the reader should know first.
+        baseline: `baseline` of its run.json.
+    """
     run, config, manifest = completed.run, completed.config, completed.manifest
     split, evaluation = list(completed.evaluations.items())[-1]
     shown_above = ("model", "schedule", "score", "loss")
@@ -107,6 +116,10 @@ def make_report(completed: Completed, warnings: Sequence[str]) -> RunReport:
         facts=_facts(completed),
         correction=_correction(completed),
         calibration=reliabilities(completed),
+        baseline=gain_text(
+            baseline,
+            {name: e.metrics for name, e in completed.evaluations.items()},
+        ),
     )
 
 

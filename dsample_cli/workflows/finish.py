@@ -19,6 +19,7 @@ from dsample_cli.reports.model_card import render_model_card
 from dsample_cli.reports.reliability import write_reliability_png
 from dsample_cli.runs.files import write_json, write_json_lines
 from dsample_cli.runs.run import Run
+from dsample_cli.workflows.baseline import measure_baseline
 from dsample_cli.workflows.correction import NONE, Choice, Wish, choose_correction
 from dsample_cli.workflows.datasets import Datasets, Part
 from dsample_cli.workflows.documents import Completed, make_card, make_report, reliabilities
@@ -58,8 +59,8 @@ def finish_run(
         commands: What was done after training, in this order.
 
     Returns:
-        Entries of run.json: `correction`, `prior`, `warnings` and, for each held-out split,
-        `metrics`.
+        Entries of run.json: `correction`, `prior`, `warnings`, `baseline` and, for each held-out
+        split, `metrics`.
     """
     if logits is None:
         held_out = [name for name in HELD_OUT if name in data.parts]
@@ -97,6 +98,7 @@ def finish_run(
     for split, probs in probabilities.items():
         write_predictions(run, split, data.parts[split], probs, data.label_names)
     write_json(run.metrics_file, {name: e.to_json() for name, e in evaluations.items()})
+    baseline = _baseline(manifest.get("baseline"), data, listener)
     of_training, of_results = list(listener.warnings), _blind_spots(evaluations)
     for warning in of_results:
         listener.warn(warning)
@@ -104,7 +106,8 @@ def finish_run(
         last = list(evaluations.values())[-1]
         write_confusion_png(run.confusion_file, last.confusion, last.labels)
         write_reliability_png(run.reliability_file, reliabilities(completed))
-        write_run_report(run.report_file, make_report(completed, [*of_training, *of_results]))
+        report = make_report(completed, [*of_training, *of_results], baseline)
+        write_run_report(run.report_file, report)
     if not config.keep_checkpoints:
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
     return {
@@ -112,7 +115,31 @@ def finish_run(
         "prior": prior,
         "warnings": {"training": of_training, "results": of_results},
         "metrics": {name: summary(evaluation) for name, evaluation in evaluations.items()},
+        "baseline": baseline,
     }
+
+
+def _baseline(
+    entry: dict[str, Any] | None, data: Datasets, listener: WarningsKept
+) -> dict[str, Any] | None:
+    """What a simple model reaches on the run's rows, if it is wanted and not known already.
+
+    Args:
+        entry: `baseline` of run.json: only `model`, or of a derived run what its parent had.
+        data: The run's splits.
+        listener: Hears if it fails; the run is stored by then.
+    """
+    if entry is None or "fitted_rows" in entry:
+        return entry
+    listener.phase("fitting TF-IDF and logistic regression")
+    try:
+        return measure_baseline(entry["model"], data)
+    except (MemoryError, ValueError) as error:
+        listener.warn(
+            "TF-IDF and logistic regression could not be fitted to compare with "
+            f"({type(error).__name__}); the run itself is complete."
+        )
+        return None
 
 
 def fold_correction(run: Run, model: TrainedModel, correction: Correction) -> bool:

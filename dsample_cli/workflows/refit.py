@@ -270,8 +270,16 @@ def _store(
     }
     label = f"{config.schedule}-{wanted.head}"
     run, found = derive_run(workspace, label, start.run, config, entries, finish, commands)
-    epochs, metrics = len(start.records), found["metrics"]
-    return RefitResult(run, COMPLETED, epochs, best_epoch, metrics, start.run.id, entry)
+    return RefitResult(
+        run,
+        COMPLETED,
+        len(start.records),
+        best_epoch,
+        found["metrics"],
+        start.run.id,
+        entry,
+        baseline=found["baseline"],
+    )
 
 
 def _command(start: _Start, wanted: RefitConfig) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from dsample_cli.runs.run import (
     Run,
 )
 from dsample_cli.runs.workspace import Workspace
+from dsample_cli.workflows.baseline import asked_baseline
 from dsample_cli.workflows.correction import (
     make_wish,
     read_target_prior,
@@ -56,6 +57,8 @@ class TrainResult:
         epochs: Epochs trained.
         best_epoch: Epoch whose weights were kept; None when interrupted.
         metrics: Split name -> figures.
+        baseline: What a simple model reaches on the same rows, as in run.json; None where
+            `analyze --baseline` has not seen the training file.
     """
 
     run: Run
@@ -63,6 +66,7 @@ class TrainResult:
     epochs: int
     best_epoch: int | None
     metrics: dict[str, dict[str, Any]]
+    baseline: dict[str, Any] | None = field(default=None, kw_only=True)
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON object of `dsample train --json`."""
@@ -73,6 +77,7 @@ class TrainResult:
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
             "metrics": self.metrics,
+            "baseline": self.baseline,
         }
 
 
@@ -97,7 +102,8 @@ def train(
         # The manifest comes last: a run that has one can be resumed.
         run.write_config(config.to_options())
         run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
-        run.write_manifest(first_manifest(config, data))
+        baseline = asked_baseline(workspace, data)
+        run.write_manifest(first_manifest(config, data) | {"baseline": baseline})
         return _guarded(run, config, data, heard)
 
 
@@ -252,7 +258,14 @@ def _train(
         best_epoch=result.best_epoch,
         **entries,
     )
-    return TrainResult(run, COMPLETED, len(result.records), result.best_epoch, entries["metrics"])
+    return TrainResult(
+        run,
+        COMPLETED,
+        len(result.records),
+        result.best_epoch,
+        entries["metrics"],
+        baseline=entries.get("baseline"),
+    )
 
 
 def _measure(

@@ -1,5 +1,7 @@
 """dsample evaluate."""
 
+import json
+
 import pytest
 
 from tests.helpers import make_tickets
@@ -87,6 +89,184 @@ def test_predictions_of_any_tool_are_scored(dsample, tmp_path):
     assert f1 == pytest.approx({"NA": 1, "a": 2 / 3, "b": 0.4, "c": 0})
     assert found["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3 + 0.4) / 3)
     assert set(found) >= {"metrics", "per_class", "groups", "confusion", "intervals"}
+
+
+def test_predictions_of_predict_are_scored_as_the_run_is(trained, evaluate, dsample):
+    dsample("predict", trained.data, "-o", "p.jsonl", "--workspace", trained.workspace)
+    done = dsample(
+        *("evaluate", "--predictions", "p.jsonl", "--label-column", "data.label", "--json"),
+        *("--prediction-column", "label", "--by", "data.customer", "--errors", 2),
+        *("--text-column", "data.text", "--no-intervals"),
+    )
+    found, known = done.json, evaluate(trained.data, "--no-intervals", "--json").json
+    assert found["metrics"] == pytest.approx(known["metrics"], abs=1e-4)
+    assert found["confusion"] == known["confusion"]
+    assert [b["rows"] for b in found["calibration"]] == [b["rows"] for b in known["calibration"]]
+    assert found["by"] == {"column": "data.customer", "values": 40}
+    assert len(found["slices"]) == 40
+    assert all(mistake["text"] for mistake in found["errors"])
+
+
+def test_probabilities_that_are_not_whole_are_left_out(dsample, tmp_path):
+    rows = [
+        {"y": "a", "p": "a", "probabilities": {"a": 0.9, "b": 0.1}},
+        {"y": "b", "p": "a", "probabilities": {"a": 0.8}},
+    ]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = dsample(
+        *("evaluate", "--predictions", "p.jsonl", "--label-column", "y"),
+        *("--prediction-column", "p", "--json"),
+    )
+    assert done.json["metrics"]["ece"] is None
+    assert "probabilities" in done.err
+
+
+def test_the_worst_mistakes_are_listed_on_request_alone(trained, evaluate):
+    assert "errors" not in evaluate("--json").json
+    found = evaluate(trained.data, "--errors", 5, "--json", "--no-intervals").json
+    texts = [line.rsplit(",", 2) for line in trained.data.read_text().splitlines()[1:]]
+    wrong = 120 - sum(row[i] for i, row in enumerate(found["confusion"]["matrix"]))
+    assert len(found["errors"]) == min(5, wrong) > 0
+    sure = [mistake["probability"] for mistake in found["errors"]]
+    assert sure == sorted(sure, reverse=True)
+    for mistake in found["errors"]:
+        text, label, _ = texts[mistake["row"]]
+        assert (mistake["text"], mistake["true"]) == (text, label)
+        assert mistake["predicted"] != label
+        assert mistake["true_probability"] < mistake["probability"]
+
+
+def test_mistakes_and_slices_of_the_stored_split_come_from_its_file(trained, evaluate):
+    found = evaluate("--errors", 3, "--by", "label", "--json").json
+    lines = trained.data.read_text().splitlines()[1:]
+    for mistake in found["errors"]:
+        assert lines[mistake["row"]].startswith(f"{mistake['text']},{mistake['true']},")
+    assert found["by"] == {"column": "label", "values": 3}
+    support = {entry["label"]: entry["support"] for entry in found["per_class"]}
+    recall = {entry["label"]: entry["recall"] for entry in found["per_class"]}
+    for part in found["slices"]:
+        assert part["rows"] == support[part["value"]]
+        assert part["metrics"]["balanced_accuracy"] == pytest.approx(recall[part["value"]])
+        assert set(part) >= {"value", "rows", "metrics", "groups", "intervals", "group_intervals"}
+    assert [part["rows"] for part in found["slices"]] == sorted(support.values(), reverse=True)
+
+
+@pytest.mark.parametrize("option", [("--errors", 1), ("--by", "label")])
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_changed_file_cannot_tell_the_texts(trained, fails, option, is_gone):
+    content = trained.data.read_text()
+    try:
+        if is_gone:
+            trained.data.unlink()
+        else:
+            trained.data.write_text(content + "one more,billing,c1\n")
+        fails(
+            *("evaluate", *option, "--workspace", trained.workspace),
+            kind="RunError",
+            message="is gone since" if is_gone else "has changed since",
+            hint="dsample evaluate DATA --run",
+        )
+    finally:
+        trained.data.write_text(content)
+
+
+def test_mistakes_are_shown_without_markup_or_control_characters(dsample, tmp_path):
+    rows = ["y,p,t", '[red]a[/red],b,"one\n[bold]two[/bold] \x1b[31m' + "long " * 60 + '"', "b,b,x"]
+    (tmp_path / "p.csv").write_text("\n".join(rows) + "\n")
+    command = ("evaluate", "--predictions", "p.csv", "--label-column", "y")
+    command += ("--prediction-column", "p", "--errors", 4, "--text-column", "t")
+    shown = dsample(*command).out
+    assert "row 0: [red]a[/red] -> b" in shown
+    assert "one [bold]two[/bold] \ufffd[31mlong" in shown
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) <= 110
+    mistake = dsample(*command, "--json").json["errors"][0]
+    assert mistake["text"].endswith("long " * 60)
+    assert mistake["probability"] is mistake["true_probability"] is None
+
+
+def test_empty_values_are_a_slice_and_many_are_cut(dsample, tmp_path):
+    rows = [f"a,{'ab'[i % 3 == 0]},{i % 60 or ''}" for i in range(240)]
+    (tmp_path / "p.csv").write_text("\n".join(["y,p,c", *rows, "b,b,59"]) + "\n")
+    command = ("evaluate", "--predictions", "p.csv", "--label-column", "y")
+    command += ("--prediction-column", "p", "--by", "c", "--no-intervals")
+    done = dsample(*command, "--json")
+    assert done.json["by"] == {"column": "c", "values": 60}
+    slices = done.json["slices"]
+    assert [part["rows"] for part in slices] == [5, *[4] * 49]
+    assert (slices[0]["value"], slices[1]["value"]) == ("59", None)
+    assert slices[0]["groups"]["few"] == 1
+    assert "intervals" not in slices[0]
+    assert "the 50 largest of 60" in done.err
+    assert "(empty)" in dsample(*command).out
+
+
+def test_a_column_of_single_rows_makes_no_slices(fails, tmp_path):
+    (tmp_path / "p.csv").write_text("y,p,id\na,a,1\na,b,2\nb,b,3\n")
+    fails(
+        *("evaluate", "--predictions", "p.csv", "--label-column", "y"),
+        *("--prediction-column", "p", "--by", "id"),
+        kind="ConfigError",
+        message="3 values in 3 rows",
+        hint="few values",
+    )
+
+
+def test_a_check_that_is_not_met_exits_with_3(evaluate):
+    figures = evaluate("--json").json
+    accuracy = figures["metrics"]["accuracy"]
+    met = evaluate("--fail-under", f"accuracy={accuracy}", "--json")
+    assert met.code == 0
+    assert met.json["checks"] == [
+        {"name": "accuracy", "value": accuracy, "at_least": accuracy, "passed": True}
+    ]
+    failed = evaluate(
+        *("--fail-under", "recall:outage=1", "--fail-under", "accuracy=0"),
+        *("--fail-under", "group:few=1.0", "--json", "-q"),
+    )
+    assert failed.code == 3
+    recall = figures["per_class"][2]["recall"]
+    assert [check["passed"] for check in failed.json["checks"]] == [recall == 1, True, recall == 1]
+    assert failed.err.splitlines() == [
+        f"Check failed: recall:outage is {recall:.6g}, not at least 1.",
+        f"Check failed: group:few is {recall:.6g}, not at least 1.",
+    ]
+
+
+def test_a_figure_that_is_unknown_does_not_pass(dsample, tmp_path):
+    (tmp_path / "p.csv").write_text("y,p\na,a\na,b=c:d\n")
+    done = dsample(
+        *("evaluate", "--predictions", "p.csv", "--label-column", "y"),
+        *("--prediction-column", "p", "--fail-under", "macro_average_precision=0.1"),
+        *("--fail-under", "recall:b=c:d=0"),
+    )
+    assert done.code == 3
+    assert "there are no probabilities" in done.err
+    assert "recall:b=c:d is unknown, so it is not at least 0: no row is of this class." in done.err
+
+
+@pytest.mark.parametrize(
+    ("check", "message", "hint"),
+    [
+        ("ece=0.1", "less is better", "macro_f1"),
+        ("macro_f=0.1", "no figure 'macro_f'", "Did you mean macro_f1"),
+        ("recall:outrage=0.1", "no label 'outrage'", "Did you mean outage?"),
+        ("group:fewer=0.1", "no group 'fewer'", "Did you mean few?"),
+        ("recal:outage=0.1", "no figure 'recal'", "Did you mean recall?"),
+        ("recall=0.1", "does not say of what", "recall:LABEL=0.6"),
+        ("macro_f1", "has no value", "NAME=VALUE"),
+        ("macro_f1=much", "'much' is no number", "NAME=VALUE"),
+        ("macro_f1=80", "not between 0 and 1", "Write 0.8 for 80%."),
+        ("macro_f1=nan", "not between 0 and 1", "NAME=VALUE"),
+    ],
+)
+def test_a_check_that_makes_no_sense_is_refused(trained, fails, check, message, hint):
+    fails(
+        *("evaluate", "--fail-under", check, "--workspace", trained.workspace),
+        kind="ConfigError",
+        message=message,
+        hint=hint,
+    )
 
 
 @pytest.mark.parametrize(

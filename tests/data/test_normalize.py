@@ -58,6 +58,12 @@ def test_other_texts_have_other_forms(texts):
     assert len(set(forms(*texts))) == len(texts)
 
 
+def test_texts_beyond_two_gigabytes_have_the_same_forms():
+    texts = ["Order No. 12", None, "12:30"]
+    wide = normal_forms(pa.array(texts, pa.large_string()))
+    assert wide.to_pylist() == normal_forms(pa.array(texts)).to_pylist()
+
+
 def test_digits_may_be_kept():
     assert forms("Order 12!", "order 13", keep_digits=True) == ["order 12", "order 13"]
 

@@ -45,6 +45,7 @@ def test_toy_has_the_golden_values():
             "balanced_accuracy": 0.666667,
             "g_mean": 0.605707,
             "mcc": 0.290957,
+            "kappa": 0.285714,
         },
         abs=1e-6,
     )
@@ -84,6 +85,8 @@ def test_summary_agrees_with_scikit_learn(rows):
             "balanced_accuracy": recalls.mean(),
             "g_mean": recalls.prod() ** (1 / len(supported)),
             "mcc": sk.matthews_corrcoef(true, predicted),
+            # Of one label that is always predicted, scikit-learn's kappa is 0 / 0.
+            "kappa": np.nan_to_num(sk.cohen_kappa_score(true, predicted)),
         }
     assert ours == pytest.approx(expected, abs=1e-9)
     assert list(ours) == list(SUMMARY_METRICS)

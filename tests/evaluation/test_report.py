@@ -15,7 +15,16 @@ NAMES = ["ham", "spam", "스팸"]
 
 def test_json_has_the_keys_of_the_contract():
     found = evaluate_predictions(TRUE, PREDICTED, NAMES, train_counts=[60, 30, 10]).to_json()
-    assert list(found) == ["rows", "metrics", "per_class", "groups", "confusion", "intervals"]
+    assert list(found) == [
+        "rows",
+        "metrics",
+        "per_class",
+        "groups",
+        "confusion",
+        "calibration",
+        "intervals",
+        "group_intervals",
+    ]
     assert list(found["metrics"]) == [
         "accuracy",
         "macro_f1",
@@ -23,11 +32,15 @@ def test_json_has_the_keys_of_the_contract():
         "balanced_accuracy",
         "g_mean",
         "mcc",
+        "kappa",
+        "macro_average_precision",
         "ece",
         "classwise_ece",
     ]
     assert found["metrics"]["ece"] is None
     assert found["metrics"]["classwise_ece"] is None
+    assert found["metrics"]["macro_average_precision"] is None
+    assert found["calibration"] is None
     assert list(found["per_class"][0]) == [
         "label",
         "support",
@@ -35,17 +48,55 @@ def test_json_has_the_keys_of_the_contract():
         "precision",
         "recall",
         "f1",
+        "average_precision",
+        "recall_interval",
+        "f1_interval",
     ]
     assert found["groups"] == pytest.approx({"many": 4 / 6, "medium": 1 / 3, "few": 1.0})
     assert found["confusion"] == {"labels": NAMES, "matrix": [[4, 1, 1], [2, 1, 0], [0, 0, 1]]}
     assert len(found["intervals"]["macro_f1"]) == 2
+    assert len(found["group_intervals"]["few"]) == 2
     json.dumps(found, allow_nan=False)
 
 
 def test_intervals_are_absent_when_not_asked_for():
-    assert (
-        "intervals" not in evaluate_predictions(TRUE, PREDICTED, NAMES, intervals=False).to_json()
-    )
+    found = evaluate_predictions(TRUE, PREDICTED, NAMES, intervals=False).to_json()
+    assert {"intervals", "group_intervals"}.isdisjoint(found)
+    assert {"recall_interval", "f1_interval"}.isdisjoint(found["per_class"][0])
+
+
+def test_what_has_no_rows_has_no_interval_and_no_average_precision():
+    probabilities = np.full((10, 4), 0.25)
+    found = evaluate_predictions(TRUE, PREDICTED, [*NAMES, "x"], probabilities=probabilities)
+    nothing = found.to_json()["per_class"][3]
+    assert nothing["support"] == 0
+    assert nothing["recall_interval"] is nothing["f1_interval"] is None
+    assert nothing["average_precision"] is None
+    # Where all are equal, each row is of the class by its share.
+    of_classes = [report.average_precision for report in found.per_class[:3]]
+    assert of_classes == pytest.approx([0.6, 0.3, 0.1])
+    assert found.metrics["macro_average_precision"] == pytest.approx(1 / 3)
+
+
+def test_calibration_bins_are_told():
+    probabilities = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]])
+    found = evaluate_predictions(
+        np.array([0, 1, 1]), np.array([0, 0, 1]), ["a", "b"], probabilities=probabilities
+    ).to_json()["calibration"]
+    assert len(found) == 15
+    assert sum(found_bin["rows"] for found_bin in found) == 3
+    assert (found[0]["low"], found[-1]["high"]) == (0, 1)
+    filled = [found_bin for found_bin in found if found_bin["rows"] == 2]
+    assert filled == [
+        {
+            "low": pytest.approx(8 / 15),
+            "high": pytest.approx(9 / 15),
+            "rows": 2,
+            "accuracy": 0.5,
+            "confidence": pytest.approx(0.6),
+        }
+    ]
+    assert found[0]["accuracy"] is found[0]["confidence"] is None
 
 
 def test_calibration_reads_the_probability_of_the_predicted_class():

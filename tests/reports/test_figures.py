@@ -1,6 +1,5 @@
 """Pictures: whole PNG files for every size of problem, and no empty boxes."""
 
-import struct
 import warnings
 from io import BytesIO
 
@@ -16,8 +15,7 @@ from dsample_cli.reports.figures import (
     write_recall_png,
     write_schedule_png,
 )
-
-PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+from tests.reports.pages import png_size
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +24,6 @@ def _no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
-
-
-def png_size(png: bytes) -> tuple[int, int]:
-    assert png.startswith(PNG_MAGIC)
-    assert png.endswith(b"IEND\xaeB`\x82")
-    return struct.unpack(">II", png[16:24])
 
 
 def drawn(write, *arguments, **options) -> tuple[int, int]:

@@ -1,11 +1,12 @@
 """The workspace: its runs, found by name; its current dataset."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from dsample_cli.runs.run import Run
-from dsample_cli.runs.workspace import CurrentDataset, Workspace
+from dsample_cli.runs.workspace import CurrentDataset, RememberedBaseline, Workspace
 from tests.runs.conftest import contents
 
 DATASET = CurrentDataset("/x/data.csv", "abc", ("question", "answer"), "kind")
@@ -216,3 +217,30 @@ def test_a_damaged_workspace_file_says_what_to_do(workspace, run_error, content)
     told = run_error(workspace.current_dataset)
     assert "workspace.json is damaged" in told
     assert "dsample analyze DATA" in told
+
+
+def test_baselines_are_remembered_by_file_and_columns(workspace):
+    first = RememberedBaseline("aa", ("text",), "label", "plain", 0.5)
+    second = RememberedBaseline("aa", ("title", "text"), "label", "balanced", 0.25)
+    assert workspace.find_baseline(*first.key) is None
+    assert not workspace.path.exists()
+    for baseline in (first, second):
+        workspace.remember_baseline(baseline)
+    assert workspace.find_baseline(*first.key) == first
+    assert workspace.find_baseline(*second.key) == second
+    better = replace(first, model="balanced", macro_f1=0.75)
+    workspace.remember_baseline(better)
+    assert workspace.find_baseline(*first.key) == better
+    assert workspace.find_baseline("bb", ("text",), "label") is None
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"baselines": [{}]}', '{"baselines": [{"model": "x"}]}']
+)
+def test_damaged_baselines_are_forgotten(workspace, content):
+    workspace.create()
+    (workspace.path / "baselines.json").write_text(content)
+    assert workspace.find_baseline("aa", ("text",), "label") is None
+    known = RememberedBaseline("aa", ("text",), "label", "plain", 0.5)
+    workspace.remember_baseline(known)
+    assert workspace.find_baseline(*known.key) == known

@@ -7,6 +7,7 @@ may have it, an iterator of problems. A new one is added to `CHECKS` or `COLUMN_
 from dsample_cli.data.problems._problem import LISTED_ROWS, Evidence, Problem
 from dsample_cli.data.problems.against import leakage, share_shift, unseen_labels
 from dsample_cli.data.problems.columns import COLUMN_CHECKS
+from dsample_cli.data.problems.doubts import suspect_labels
 from dsample_cli.data.problems.labels import (
     label_variants,
     missing_label,
@@ -41,6 +42,7 @@ CHECKS = (
     normalized_duplicates,
     conflicting_labels,
     sorted_by_label,
+    suspect_labels,
     truncation,
     unknown_tokens,
     share_shift,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dsample_cli.data.duplicates import EqualRows, equal_rows
 from dsample_cli.data.facts import FileFacts
 from dsample_cli.data.hashing import Hashes
+from dsample_cli.data.label_doubts import LabelDoubts
 from dsample_cli.data.token_facts import TokenFacts
 
 LISTED_ROWS = 20
@@ -28,8 +29,9 @@ class Problem:
         count: Rows that have it; of `rare-class`, `single-class` and `too-many-labels`, classes;
             of `unseen-labels`, labels; of `sorted-by-label`, changes of label from one row to the
             next.
-        rows: The first 20 of those rows, counted from 0; empty where `count` is not of rows. Of
-            `leakage` and `unseen-labels` they are rows of the other file.
+        rows: The first 20 of those rows, counted from 0, of `suspect-labels` the most doubtful;
+            empty where `count` is not of rows. Of `leakage` and `unseen-labels` they are rows of
+            the other file.
         option: What to add to `dsample train` against it; empty where no option helps.
     """
 
@@ -49,11 +51,13 @@ class Evidence:
         facts: Of the file.
         against: Of the file that it is compared with, if any.
         tokens: What the tokenizer makes of the sampled texts, if there is one.
+        doubts: Rows whose label a model contradicts, if that was looked for.
     """
 
     facts: FileFacts
     against: FileFacts | None = None
     tokens: TokenFacts | None = None
+    doubts: LabelDoubts | None = None
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
