@@ -65,7 +65,7 @@ def print_analysis(console: Console, result: Any, written: Sequence[str] = ()) -
         console.print(Text("What to try", style="bold"))
         for suggestion in result.suggestions:
             console.print(Text.assemble("  ", (suggestion.command, "bold green")))
-            console.print(Padding(Text(suggestion.reason, style="dim"), (0, 0, 0, 4)))
+            console.print(Padding(Text(suggestion.reason, style="dim"), (0, 0, 0, 4), expand=False))
     for path in written:
         console.print(Text(f"Written: {clean(path)}"), soft_wrap=True)
 
@@ -112,7 +112,9 @@ def print_split(console: Console, result: Any) -> None:
     if result.not_kept:
         console.print(Text("\nWhat could not be kept", style="bold"))
         for found in result.not_kept[:_MOST_NOT_KEPT]:
-            console.print(Padding(Text(clean(found.message), style="yellow"), (0, 0, 0, 2)))
+            console.print(
+                Padding(Text(clean(found.message), style="yellow"), (0, 0, 0, 2), expand=False)
+            )
         if (more := len(result.not_kept) - _MOST_NOT_KEPT) > 0:
             console.print(f"  and {more} more; --json lists all")
     console.print(Text(f"\nNext: {clean(_after_split(result))}", style="dim"), soft_wrap=True)
@@ -221,10 +223,10 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
         if value:
             console.print(Text(f"  {name:10} {clean(value)}"))
     settings = "  ".join(f"{k}={v}" for k, v in config.items() if k not in ("data", "val", "test"))
-    console.print(Padding(Text("settings   " + clean(settings)), (0, 0, 0, 2)))
+    console.print(Padding(Text("settings   " + clean(settings)), (0, 0, 0, 2), expand=False))
     for warning in chain(*(details.get("warnings") or {}).values()):
         text = Text.assemble(("warning    ", "yellow"), clean(warning))
-        console.print(Padding(text, (0, 0, 0, 2)))
+        console.print(Padding(text, (0, 0, 0, 2), expand=False))
     if details["epoch_records"]:
         console.print(_epoch_table(details["epoch_records"], details.get("best_epoch")))
     for split, figures in (details.get("metrics") or {}).items():

@@ -212,7 +212,12 @@ def analyze(
         other,
         scores,
         _preview_schedules(profile, scores, epochs or auto_epochs(profile.usable_rows), cycle),
-        suggest(profile, _command(data, text_columns, label_column)),
+        suggest(
+            profile,
+            _command(data, text_columns, label_column),
+            check.baseline is not None,
+            wants_label_issues,
+        ),
         check.baseline,
         check.doubts,
     )

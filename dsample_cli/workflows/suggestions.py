@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from dsample_cli.data.profile import Profile
 
@@ -27,7 +26,12 @@ class Suggestion:
     reason: str
 
 
-def suggest(profile: Profile, analyze: str = "dsample analyze DATA") -> tuple[Suggestion, ...]:
+def suggest(
+    profile: Profile,
+    analyze: str = "dsample analyze DATA",
+    has_baseline: bool = False,
+    has_label_issues: bool = False,
+) -> tuple[Suggestion, ...]:
     """At most five commands that follow from the profile, the most useful first.
 
     Options that a problem asks for are part of every `dsample train` among them.
@@ -35,24 +39,32 @@ def suggest(profile: Profile, analyze: str = "dsample analyze DATA") -> tuple[Su
     Args:
         profile: Of the file.
         analyze: The command that looks at this file.
+        has_baseline: Whether this analysis measured one.
+        has_label_issues: Whether it looked for labels that are wrong.
     """
     if len(profile.names) < 2:
         return ()
-    return tuple(islice(_suggestions(profile, analyze), _MOST))
+    has_conflicts = any(problem.code == "conflicting-labels" for problem in profile.problems)
+    found = [*_trainings(profile)]
+    if has_conflicts and not has_label_issues:
+        found.append(_label_issues(analyze))
+    if profile.usable_rows <= _MOST_BASELINE_ROWS and not has_baseline:
+        found.append(_baseline(analyze))
+    return tuple(found[:_MOST])
 
 
-def _suggestions(profile: Profile, analyze: str) -> Iterator[Suggestion]:
-    yield from _trainings(profile)
-    if any(problem.code == "conflicting-labels" for problem in profile.problems):
-        yield Suggestion(
-            f"{analyze} --label-issues",
-            "Equal texts have different labels here: see which other labels look wrong.",
-        )
-    if profile.usable_rows <= _MOST_BASELINE_ROWS:
-        yield Suggestion(
-            f"{analyze} --baseline",
-            "What word counts and logistic regression reach in seconds: the floor to beat.",
-        )
+def _label_issues(analyze: str) -> Suggestion:
+    return Suggestion(
+        f"{analyze} --label-issues",
+        "Equal texts have different labels here: see which other labels look wrong.",
+    )
+
+
+def _baseline(analyze: str) -> Suggestion:
+    return Suggestion(
+        f"{analyze} --baseline",
+        "What word counts and logistic regression reach in seconds: the floor to beat.",
+    )
 
 
 def _trainings(profile: Profile) -> Iterator[Suggestion]:

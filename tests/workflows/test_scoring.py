@@ -164,3 +164,5 @@ def test_conflicts_suggest_a_look_at_the_labels(suggested, tmp_path):
     named = f"dsample analyze {path} --label-column label --baseline"
     assert named in suggested(rows, label_column="label")
     assert not any("--label-issues" in command for command in suggested(labelled(60, 30)))
+    done = {"wants_baseline": True, "wants_label_issues": True}
+    assert all(command.startswith("dsample train") for command in suggested(rows, **done))
