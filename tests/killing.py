@@ -54,7 +54,7 @@ def only_run(workspace: Path) -> Run:
 def train_and_die(config: TrainConfig, workspace: Path, step: int, delay: float) -> None:
     """Train in a process of its own that gets SIGKILL `delay` seconds after a step."""
     child = fork(_train_until, config, workspace, step, delay)
-    child.join(120)
+    child.join(240)
     assert child.exitcode == -signal.SIGKILL, "it was still running"
 
 

@@ -41,7 +41,7 @@ def loaded_after(*args: object, cwd) -> list[str]:
         env=process_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     code, loaded = json.loads(done.stderr.splitlines()[-1])

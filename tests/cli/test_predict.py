@@ -171,7 +171,7 @@ def test_a_reader_that_has_enough_sees_no_traceback(trained, tmp_path):
     assert first["data"] == {"text": "invoice refund \u2028 0", "label": "정상"}
     process.stdout.close()
     try:
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=240)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

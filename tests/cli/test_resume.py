@@ -39,7 +39,7 @@ def start_training(folder: Path) -> Forked:
 
 def wait_for_checkpoints(process, folder: Path, count: int) -> Path:
     """Wait until so many epochs have a checkpoint; give the run's folder."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None, "it ended"
         for run in (folder / "workspace" / "runs").glob("*"):
@@ -49,7 +49,7 @@ def wait_for_checkpoints(process, folder: Path, count: int) -> Path:
                 return run
         time.sleep(0.01)
     process.kill()
-    raise AssertionError("no checkpoint within a minute")
+    raise AssertionError("no checkpoint within four minutes")
 
 
 def check_same(run: Path, expected: Path) -> None:
@@ -92,7 +92,7 @@ def test_ctrl_c_stops_after_a_checkpoint_with_the_command_that_resumes(
     run = wait_for_checkpoints(process, tmp_path, 2)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=60)[1]
+    err = process.communicate(timeout=240)[1]
     assert process.returncode == 130
     assert "Traceback" not in err
     assert f"dsample train --resume {run.name} --workspace workspace" in err
@@ -106,7 +106,7 @@ def test_ctrl_c_stops_after_a_checkpoint_with_the_command_that_resumes(
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(uninterrupted, dsample, tmp_path):
     process = start_training(tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (found := list(tmp_path.glob("workspace/runs/*/run.json"))):
         assert time.monotonic() < deadline
         assert process.poll() is None

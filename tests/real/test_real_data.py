@@ -14,6 +14,7 @@ QUICK = "--model tiny --epochs 1 --batch-size 64 --max-length 48".split()
         ("trec_train.csv", "fine", 5452, 50),
         ("korean_hate_train.csv", "hate", 7896, 3),
         ("clinc_lt_train.csv", "label", 3783, 150),
+        ("clinc_imbalanced_train.csv", "label", 10525, 150),
     ],
 )
 def test_analyze_sees_every_row_and_class(real, dsample, name, label, rows, classes):
@@ -22,6 +23,7 @@ def test_analyze_sees_every_row_and_class(real, dsample, name, label, rows, clas
     found = done.json
     assert (found["data"]["rows"], len(found["classes"])) == (rows, classes)
     assert sum(entry["count"] for entry in found["classes"]) <= rows
+    assert [problem["code"] for problem in found["problems"] if problem["severity"] == "error"] == []
     for share in found["sampling"].values():
         assert sum(share.values()) == pytest.approx(1)
 
