@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dsample_cli.cli._options import Option, apply_config, apply_preset
-from dsample_cli.core.config import TrainConfig, parse_number_or_auto, parse_whole_or_auto
+from dsample_cli.core.config import (
+    TrainConfig,
+    parse_number_or_auto,
+    parse_trackers,
+    parse_whole_or_auto,
+)
 from dsample_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,17 +44,29 @@ def read_train_config(
     """
     from dsample_cli.workflows.current import current_dataset_options
 
-    options = {k: v for k, v in ctx.params.items() if k in _DEFAULTS and v is not None}
-    options["text_column"] = tuple(options.get("text_column") or ())
-    for name in ("lr", "head_lr_factor", "temperature", "beta"):
-        if name in options:  # `schedule` has not all of them
-            options[name] = _parsed(parse_number_or_auto, options[name], name)
-    options["epochs"] = _parsed(parse_whole_or_auto, options["epochs"], "epochs")
+    options = read_train_options(ctx)
     if "data" not in options:
         options = current_dataset_options(workspace, listener, **words) | {
             name: value for name, value in options.items() if value not in (None, ())
         }
     return TrainConfig(**options)
+
+
+def read_train_options(ctx: typer.Context) -> dict[str, Any]:
+    """The options of a TrainConfig that a command has, those that are unset left out.
+
+    Raises:
+        BadParameter: If an option that takes auto or a number is neither.
+    """
+    options = {k: v for k, v in ctx.params.items() if k in _DEFAULTS and v is not None}
+    options["text_column"] = tuple(options.get("text_column") or ())
+    if "report_to" in options:
+        options["report_to"] = parse_trackers(options["report_to"])
+    for name in ("lr", "head_lr_factor", "temperature", "beta"):
+        if name in options:  # `schedule` has not all of them
+            options[name] = _parsed(parse_number_or_auto, options[name], name)
+    options["epochs"] = _parsed(parse_whole_or_auto, options["epochs"], "epochs")
+    return options
 
 
 def _parsed(parse: "Callable[[str, str], Any]", text: str, name: str) -> Any:

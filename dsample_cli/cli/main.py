@@ -10,14 +10,17 @@ import typer
 from dsample_cli import __version__
 from dsample_cli.cli import (
     analyze,
+    compare,
     correct,
     evaluate,
+    export,
     methods,
     predict,
     refit,
     runs,
     schedule,
     split,
+    sweep,
     train,
 )
 from dsample_cli.cli._options import COMMAND_SETTINGS
@@ -31,7 +34,10 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={k: v for k, v in COMMAND_SETTINGS.items() if k != "auto_envvar_prefix"},
 )
-for command in (analyze, split, methods, schedule, train, evaluate, predict, correct, refit):
+for command in (
+    *(analyze, split, methods, schedule, train, evaluate, compare),
+    *(sweep, predict, correct, refit, export),
+):
     name = command.__name__.rsplit(".", 1)[-1]
     app.command(name, context_settings=COMMAND_SETTINGS)(getattr(command, name))
 app.add_typer(runs.app, name="runs")
@@ -55,8 +61,8 @@ def root(
     """Fine-tune text classifiers on imbalanced data.
 
     Look at the data with analyze, divide it with split, see what a training would draw with
-    schedule, train so that rare classes are learned, prove it class by class with evaluate, label
-    new text with predict.
+    schedule, train so that rare classes are learned, choose among settings with sweep, prove it
+    class by class with evaluate, label new text with predict.
 
     \b
     Examples:

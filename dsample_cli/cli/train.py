@@ -314,6 +314,15 @@ def train(
             help="Store the row numbers that each epoch draws, in order, as draws/epoch-*.parquet.",
         ),
     ] = False,
+    report_to: Annotated[
+        list[str] | None,
+        Option(
+            "--report-to",
+            help="Report each epoch to tensorboard (in logs of the run), wandb or mlflow (set up "
+            "by their environment variables); several with commas. Default: none.",
+            metavar="NAME",
+        ),
+    ] = None,
     resume: Annotated[
         str | None,
         Option("--resume", help="Go on with a stopped run.", metavar="RUN"),

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from dsample_cli.core.names import look_up
-from dsample_cli.core.signatures import call_with
+from dsample_cli.core.signatures import call_with, option_names
 from dsample_cli.errors import ConfigError
 
 
@@ -521,6 +521,25 @@ def schedule_names(text: str) -> list[str]:
         ['warmup', 'cyclic']
     """
     return [part.strip().partition("@")[0].partition(":")[0] for part in text.split("+")]
+
+
+def open_options(text: str) -> frozenset[str]:
+    """Names of the options that act on the schedule that a user typed.
+
+    Raises:
+        ConfigError: If a name or number is impossible.
+
+    Examples:
+        >>> sorted(open_options("warmup+cyclic")), sorted(open_options("warmup:2+cyclic:3"))
+        (['cycle', 'warmup_epochs'], [])
+    """
+    found: set[str] = set()
+    for part in text.split("+"):
+        name, number, _ = _parse_part(part)
+        options = option_names(SCHEDULES[name]) - {"epochs"}
+        settled = {_NUMBERS[name][0]} if name in _NUMBERS and number is not None else set()
+        found |= options - settled
+    return frozenset(found)
 
 
 def plans(schedule: Schedule, epochs: int) -> list[EpochPlan]:

@@ -1,13 +1,15 @@
 """Whether one set of predictions is better than another on the same rows."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.evaluation.intervals import LEVEL, Interval, percentile_interval
-from dsample_cli.evaluation.metrics import metrics_from_totals, summary_metrics
+from dsample_cli.evaluation.metrics import confusion_matrix, metrics_from_totals
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,13 @@ class Difference:
         interval: Of second - first.
         p_value: Two-sided, that there is no difference: twice the share of resamples in which the
             sign of the difference is turned or there is none, never below 2 / (resamples + 1).
+            None where no test was made.
     """
 
     first: float
     second: float
     interval: Interval
-    p_value: float
+    p_value: float | None
 
     @property
     def difference(self) -> float:
@@ -120,6 +123,7 @@ def paired_bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     level: float = LEVEL,
+    class_groups: Sequence[str] = (),
 ) -> dict[str, Difference]:
     """Bootstrap the difference of two sets of predictions, both scored on the same resamples.
 
@@ -134,9 +138,10 @@ def paired_bootstrap(
         resamples: Number of bootstrap resamples.
         seed: Seed of the draws.
         level: Share of the resamples inside the interval, in (0, 1).
+        class_groups: Group of each class, length C; empty for no figures of groups.
 
     Returns:
-        The difference in each summary metric.
+        The difference in each of `figures_of`.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993.
@@ -147,36 +152,122 @@ def paired_bootstrap(
         >>> found.difference, found.interval
         (0.5, (0.5, 0.5))
     """
-    y_true = np.asarray(y_true, np.int64)
-    predictions = [np.asarray(ids, np.int64) for ids in (first, second)]
-    kinds = (y_true * n_classes + predictions[0]) * n_classes + predictions[1]
-    found, rows = np.unique(kinds, return_counts=True)
+    predictions = np.stack([first, second])
+    hits, predicted, support = resampled_totals(y_true, predictions, n_classes, resamples, seed)
+    drawn = [
+        figures_from_totals(h, support, p, class_groups)
+        for h, p in zip(hits, predicted, strict=True)
+    ]
+    once = [figures_of(y_true, ids, n_classes, class_groups) for ids in predictions]
+    return {
+        name: _difference(drawn[1][name] - drawn[0][name], once[0][name], value, level)
+        for name, value in once[1].items()
+    }
+
+
+def figures_of(
+    y_true: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    n_classes: int,
+    class_groups: Sequence[str] = (),
+) -> dict[str, float]:
+    """The summary metrics of predictions, and `<group>_recall` of each group that has rows.
+
+    Args:
+        y_true: True label ids, shape [N], in [0, n_classes).
+        predicted: Predicted label ids, shape [N].
+        n_classes: Number of classes C.
+        class_groups: "many", "medium" or "few" for each class, length C; empty for no groups.
+
+    Examples:
+        >>> truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1])
+        >>> figures_of(truth, predicted, 2, ["many", "few"])["few_recall"]
+        0.5
+    """
+    matrix = confusion_matrix(y_true, predicted, n_classes)
+    found = figures_from_totals(
+        matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), class_groups
+    )
+    return {name: float(value) for name, value in found.items()}
+
+
+def figures_from_totals(
+    hits: NDArray[np.number],
+    support: NDArray[np.number],
+    predicted: NDArray[np.number],
+    class_groups: Sequence[str] = (),
+) -> dict[str, NDArray[np.float64]]:
+    """`figures_of` from the totals of each class, which `metrics_from_totals` explains.
+
+    Args:
+        hits: Rows of each class predicted right, shape [..., C].
+        support: Rows of each class, shape [C].
+        predicted: Rows predicted as each class, shape [..., C].
+        class_groups: Group of each class, length C; empty for no groups.
+    """
+    figures = metrics_from_totals(hits, support, predicted)
+    group_of_class = np.asarray(class_groups)
+    for group in GROUP_NAMES if class_groups else ():
+        members = (group_of_class == group) & (support > 0)
+        if members.any():
+            recall = hits[..., members] / support[members]
+            figures[f"{group}_recall"] = recall.mean(axis=-1)
+    return figures
+
+
+def resampled_totals(
+    y_true: NDArray[np.integer],
+    predictions: NDArray[np.integer],
+    n_classes: int,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Score several sets of predictions on the same resamples of their rows.
+
+    Args:
+        y_true: True label ids, shape [N], in [0, n_classes).
+        predictions: Predicted label ids of each set, shape [K, N].
+        n_classes: Number of classes C.
+        resamples: Number of bootstrap resamples R.
+        seed: Seed of the draws.
+
+    Returns:
+        Hits and predicted rows of each set, resample and class, both of shape [K, R, C], and the
+        support of each class, which all resamples share, shape [C].
+    """
+    truth, labels_of_sets = np.asarray(y_true, np.int64), np.asarray(predictions, np.int64)
+    places, rows = _kinds_of_rows(truth, labels_of_sets, n_classes)
     rng = np.random.default_rng(seed)
-    shape = (2, resamples, n_classes)
+    shape = (len(labels_of_sets), resamples, n_classes)
     hits, predicted, support = np.zeros(shape), np.zeros(shape), np.zeros(n_classes)
-    for true_class in np.unique(y_true):
-        own = found // n_classes**2 == true_class
+    true_classes = truth[places]
+    for true_class in np.unique(truth):
+        own = true_classes == true_class
         counts, support[true_class] = rows[own], rows[own].sum()
         draws = max(1, counts.sum() - 1)
         drawn = rng.multinomial(draws, counts / counts.sum(), size=resamples)
-        for which, labels in enumerate(
-            (found[own] // n_classes % n_classes, found[own] % n_classes)
-        ):
+        for which, labels in enumerate(labels_of_sets[:, places[own]]):
             order = np.argsort(labels, kind="stable")
             distinct, starts = np.unique(labels[order], return_index=True)
             totals = np.add.reduceat(drawn[:, order], starts, axis=1) * counts.sum() / draws
             predicted[which][:, distinct] += totals
             hits[which][:, true_class] = totals[:, distinct == true_class].sum(axis=1)
-    of_resamples = [
-        metrics_from_totals(h, support, p) for h, p in zip(hits, predicted, strict=True)
-    ]
-    once = [summary_metrics(y_true, ids, n_classes) for ids in predictions]
-    return {
-        name: _difference(
-            of_resamples[1][name] - of_resamples[0][name], once[0][name], value, level
-        )
-        for name, value in once[1].items()
-    }
+    return hits, predicted, support
+
+
+def _kinds_of_rows(
+    y_true: NDArray[np.int64], predictions: NDArray[np.int64], n_classes: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Place of one row of each kind, a true label with all its predictions, and their numbers.
+
+    Kinds are in the order of their labels, so that the order of the rows does not matter.
+    """
+    kinds = y_true
+    for ids in predictions:
+        # Numbered anew for each set: C^(K + 1) soon overflows.
+        _, kinds = np.unique(kinds * n_classes + ids, return_inverse=True)
+    _, places, rows = np.unique(kinds, return_index=True, return_counts=True)
+    return places, rows
 
 
 def _difference(

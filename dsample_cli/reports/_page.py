@@ -48,7 +48,7 @@ p { margin: 0 0 1rem; max-width: 48rem; text-wrap: pretty; }
 .notice h2 { font-size: 1rem; }
 .notice > :last-child { margin-bottom: 0; }
 .notice ul { margin: 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
-.option { white-space: nowrap; }
+.option, .hash { white-space: nowrap; }
 .tiles {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: 1rem;
   margin: 1.25rem 0 2rem;
@@ -90,6 +90,7 @@ tr.kept > * { background: var(--kept); }
   display: inline-block; width: 7.6rem; padding-left: .8rem; text-align: right;
   color: var(--faint); font-size: .8125rem;
 }
+.spread { color: var(--faint); font-size: .8125rem; }
 .bar {
   display: inline-block; width: 4.5rem; height: .55rem; margin-left: .7rem; border-radius: 3px;
   background: var(--line); overflow: hidden;
@@ -153,7 +154,7 @@ pre, code, .value { font: .875rem/1.5 ui-monospace, SFMono-Regular, Menlo, Conso
   td.text { min-width: 9rem; }
   .picture { padding: .5rem; }
   .picture img { max-width: max(100%, 30rem); }
-  .picture img.large { max-width: max(100%, 44rem); }
+  .picture img.large { max-width: max(100%, 60rem); }
 }
 @media print {
   :root {

@@ -122,6 +122,16 @@ class Reliability:
 
 
 @dataclass(frozen=True)
+class DataPart:
+    """The usable rows of one split, and the file or pattern of files that they are from."""
+
+    name: str
+    path: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class RunReport:
     """Everything on the page.
 
@@ -147,6 +157,7 @@ class RunReport:
         correction: How the logits were corrected, None when unknown.
         calibration: Of `class_split`, uncorrected and, where it was, corrected.
         baseline: How the run fares against a simple model, in words; empty when unknown.
+        data: The splits, in the order to show.
     """
 
     run: str
@@ -168,3 +179,4 @@ class RunReport:
     correction: CorrectionReport | None = None
     calibration: Sequence[Reliability] = ()
     baseline: str = ""
+    data: Sequence[DataPart] = ()

@@ -23,7 +23,11 @@ from dsample_cli.reports._markup import (
 )
 from dsample_cli.reports._metrics import METRIC_NAMES, metric_name
 from dsample_cli.reports._run_report import ClassRow, RunReport, SplitResult
-from dsample_cli.reports.figures import write_confusion_png, write_recall_png
+from dsample_cli.reports.figures import (
+    is_by_confusion,
+    write_confusion_png,
+    write_recall_png,
+)
 
 HEADLINES = ("macro_f1", "balanced_accuracy", "accuracy")
 GROUP_TITLES = {
@@ -173,6 +177,11 @@ def mistakes_section(report: RunReport) -> str:
     if not report.classes:
         return ""
     labels = [row.label for row in report.classes]
+    order = (
+        "classes that are mistaken for each other stand side by side"
+        if is_by_confusion(len(labels))
+        else "classes by falling number of rows"
+    )
     rows = [
         row_head(true) + text_cell(predicted) + number_cell(count)
         for true, predicted, count in report.most_confused
@@ -183,9 +192,8 @@ def mistakes_section(report: RunReport) -> str:
         picture(
             partial(write_confusion_png, confusion=report.confusion, labels=labels),
             "Heat map of the true class against the predicted class.",
-            f"Rows of the {escape(report.class_split)} split by true and predicted class; classes "
-            "by falling number of rows. Colour is the share of the true class."
-            + numbered_labels(labels),
+            f"Rows of the {escape(report.class_split)} split by true and predicted class; {order}. "
+            "Colour is the share of the true class." + numbered_labels(labels),
             is_large=len(labels) > 6,
         ),
         "<h3>Most common mistakes</h3>" if rows else "",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.imbalance import GROUP_NAMES
+from dsample_cli.reports._class_order import confusion_order
 from dsample_cli.reports._drawing import (
     FAINT_INK,
     INK,
@@ -35,7 +36,9 @@ GROUP_MARKERS = {"many": "o", "medium": "s", "few": "^"}
 COLUMN_INCHES = 0.085  # of a letter in a class name
 BAR, PALE_BAR = "#7f8c9b", "#cdd4db"
 MAX_MARKERS = 24  # of a line
+LINE_STYLES = ({"color": "#0072b2", "marker": "o"}, {"color": "#e69f00", "marker": "D"})
 MAX_CLASSES, SHOWN_CLASSES, MAX_CLASSES_WITH_COUNTS = 40, 30, 20
+MAX_CLASSES_BY_SIZE = 10  # in sight at once, so that rare classes being missed shows as a pattern
 
 
 def write_confusion_png(
@@ -43,8 +46,9 @@ def write_confusion_png(
 ) -> None:
     """Draw a confusion matrix as a heat map, each row a share of its true class.
 
-    Classes are ordered by support. Counts stand in the cells of up to 20 classes; of more than 40
-    classes only the 30 most involved in mistakes are drawn, and the title says so.
+    Up to 10 classes are ordered by support, more of them by confusion: those that are mistaken
+    for each other stand side by side. Counts stand in the cells of up to 20 classes; of more than
+    40 classes only the 30 most involved in mistakes are drawn, and the title says so.
 
     Args:
         target: Path or open binary file.
@@ -54,11 +58,9 @@ def write_confusion_png(
     from matplotlib.colors import PowerNorm
 
     confusion = np.asarray(confusion)
-    support = confusion.sum(axis=1)
     chosen = _classes_to_draw(confusion)
     counts = confusion[np.ix_(chosen, chosen)]
-    # A row is a share of all rows of its class, those predicted as a class left out included.
-    shares = counts / np.maximum(support[chosen], 1)[:, None]
+    shares = _shares_of_row(confusion, chosen)
     texts, families = drawable_labels(labels)
     ticks = [texts[class_id] for class_id in chosen]
 
@@ -88,38 +90,53 @@ def write_schedule_png(
     mix: Sequence[float],
     shares_by_group: Mapping[str, Sequence[float]],
     run_decides: Sequence[bool] = (),
+    drawn_by_group: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
     """Draw how strongly each epoch follows the score, and what that does to the class groups.
+
+    Lines are what was expected. Once the epochs are over, marks are what they drew.
 
     Args:
         target: Path or open binary file.
         mix: Mix of each epoch, in [0, 1], from epoch 0.
         shares_by_group: Expected share of the draws for each group that there is, by epoch.
         run_decides: Whether an epoch may turn out differently; empty when none may.
+        drawn_by_group: Share of what was drawn for each group by epoch, NaN where it is unknown.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     figure = new_figure(6.6, 3.9)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
     epochs = np.arange(len(mix))
+    name_of_shares = (
+        "Expected share\nof the draws" if drawn_by_group is None else "Share of the draws"
+    )
     for group in GROUP_NAMES:
-        shares = shares_by_group.get(group)
-        if shares is not None and len(shares) > 0:
-            above.plot(
-                np.arange(len(shares)),
-                shares,
-                color=GROUP_COLOURS[group],
-                marker=GROUP_MARKERS[group],
-                markevery=-(-len(shares) // MAX_MARKERS),
-                markersize=5,
-                linewidth=1.8,
-                label=GROUP_LEGEND[group],
-                clip_on=False,
-                zorder=3,
-            )
+        shares = shares_by_group.get(group, ())
+        marked = shares if drawn_by_group is None else drawn_by_group.get(group, ())
+        if len(shares) > 0 or len(marked) > 0:
+            style: dict[str, Any] = {
+                "color": GROUP_COLOURS[group],
+                "marker": GROUP_MARKERS[group],
+                "markersize": 5,
+                "linewidth": 1.8,
+            }
+            lines = (shares, {"marker": ""}), (marked, {"linewidth": 0})
+            for values, difference in lines:
+                if len(values) > 0:  # an empty line that is not clipped upsets the layout
+                    above.plot(
+                        np.arange(len(values)),
+                        values,
+                        markevery=-(-len(values) // MAX_MARKERS),
+                        clip_on=False,
+                        zorder=3,
+                        **(style | difference),
+                    )
+            # In the legend, one entry for both.
+            above.plot([], [], label=GROUP_LEGEND[group], **style)
     colours = np.where(run_decides, PALE_BAR, BAR).tolist() if any(run_decides) else BAR
     below.bar(epochs, mix, width=0.7 if len(mix) <= 40 else 1.0, color=colours, zorder=3)
-    for axes, name in ((above, "Expected share\nof the draws"), (below, "Mix")):
+    for axes, name in ((above, name_of_shares), (below, "Mix")):
         style_axes(axes)
         axes.set_ylim(0, 1)
         axes.set_ylabel(name, color=INK, fontsize=9.5)
@@ -131,6 +148,61 @@ def write_schedule_png(
     below.set_xlabel(f"Epoch{note}", color=INK, fontsize=9.5)
     figure.align_ylabels()
     add_legend(above)
+    write_png(target, figure)
+
+
+def write_learning_png(
+    target: Target,
+    losses: Mapping[str, Sequence[float]],
+    scores: Mapping[str, Sequence[float]],
+    kept_epoch: int | None = None,
+) -> None:
+    """Draw the course of a training: losses above, scores in [0, 1] below.
+
+    Args:
+        target: Path or open binary file.
+        losses: Name -> value of each epoch from 0, NaN where it is unknown.
+        scores: The same of figures of which more is better.
+        kept_epoch: Epoch whose weights were kept, which gets a line.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    panels = [(name, of) for name, of in (("Loss", losses), ("Validation", scores)) if of]
+    n_epochs = max((len(values) for _, of in panels for values in of.values()), default=1)
+    figure = new_figure(6.6, 0.5 + 2.0 * max(1, len(panels)))
+    for axes, (name, of) in zip(
+        figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0],
+        panels,
+        strict=False,
+    ):
+        style_axes(axes)
+        for (series, values), style in zip(of.items(), LINE_STYLES, strict=False):
+            axes.plot(
+                np.arange(len(values)),
+                values,
+                markevery=max(1, -(-len(values) // MAX_MARKERS)),
+                markersize=4.5,
+                linewidth=1.8,
+                label=series,
+                clip_on=False,
+                zorder=3,
+                **style,
+            )
+        if kept_epoch is not None:
+            axes.axvline(kept_epoch, color=FAINT_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+        axes.set_ylabel(name, color=INK, fontsize=9.5)
+        if of is scores:
+            axes.set_ylim(0, 1)
+            axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        else:
+            axes.set_ylim(bottom=0)
+        add_legend(axes)
+    last = figure.axes[-1]
+    last.set_xlim(-0.6, max(n_epochs, 1) - 0.4)
+    last.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+    kept = "" if kept_epoch is None else " (dashed: the one that was kept)"
+    last.set_xlabel(f"Epoch{kept}", color=INK, fontsize=9.5)
+    figure.align_ylabels()
     write_png(target, figure)
 
 
@@ -185,15 +257,31 @@ def write_recall_png(
     write_png(target, figure)
 
 
+def is_by_confusion(n_classes: int) -> bool:
+    """Whether a confusion matrix of so many classes is ordered by confusion, not by support."""
+    return n_classes > MAX_CLASSES_BY_SIZE
+
+
 def _classes_to_draw(confusion: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Choose the classes of the picture, by falling support, then label id."""
+    """Choose the classes of the picture, in its order; of equals, the lower label id is first."""
     support = confusion.sum(axis=1)
     chosen = np.arange(len(confusion))
     if len(confusion) > MAX_CLASSES:
         mistakes = confusion.sum(axis=0) + support - 2 * confusion.diagonal()
         # The second key decides between equals: the larger class.
         chosen = np.lexsort((-support, -mistakes))[:SHOWN_CLASSES]
-    return chosen[np.lexsort((chosen, -support[chosen]))]
+    chosen = chosen[np.lexsort((chosen, -support[chosen]))]
+    if is_by_confusion(len(confusion)):
+        chosen = chosen[confusion_order(_shares_of_row(confusion, chosen))]
+    return chosen
+
+
+def _shares_of_row(
+    confusion: NDArray[np.integer], chosen: NDArray[np.intp]
+) -> NDArray[np.floating]:
+    """Of all rows of each chosen class, the share predicted as each, others left out."""
+    support = confusion.sum(axis=1)[chosen]
+    return confusion[np.ix_(chosen, chosen)] / np.maximum(support, 1)[:, None]
 
 
 def _label_classes(

@@ -2,6 +2,7 @@
 
 from dsample_cli.reports._calibration_section import calibration_section
 from dsample_cli.reports._correction_section import correction_section
+from dsample_cli.reports._data_section import data_section
 from dsample_cli.reports._files import Target
 from dsample_cli.reports._page import page, write_page
 from dsample_cli.reports._run_report import (
@@ -9,6 +10,7 @@ from dsample_cli.reports._run_report import (
     ClassShares,
     CorrectionGain,
     CorrectionReport,
+    DataPart,
     Reliability,
     RunReport,
     SplitResult,
@@ -28,6 +30,7 @@ __all__ = [
     "ClassShares",
     "CorrectionGain",
     "CorrectionReport",
+    "DataPart",
     "Reliability",
     "RunReport",
     "SplitResult",
@@ -59,6 +62,7 @@ def render_run_report(report: RunReport) -> str:
         correction_section(report.correction),
         calibration_section(report),
         training_section(report),
+        data_section(report),
         repeat_section(report),
     )
     return page(f"{report.run} – dsample run report", "\n".join(filter(None, parts)))

@@ -1,6 +1,7 @@
 """The model card: what a saved model says of itself, as Markdown with the hub's YAML front matter.
 
-Names of classes are escaped and never enter the YAML; no text of the data is in a card.
+Names of classes are escaped: as Markdown in the text, as JSON strings in the YAML. No text of the
+data is in a card.
 """
 
 import json
@@ -20,6 +21,18 @@ MANY_CLASSES, MOST_CLASSES = 30, 400
 # Of a class: figures of fewer evaluated rows are rough, and fewer training rows little to learn.
 FEW_ROWS, FEW_TRAIN_ROWS = 10, 20
 MOST_NAMES = 10
+# Metric -> its name on the hub.
+_HUB_METRICS = (
+    ("macro_f1", "f1"),
+    ("accuracy", "accuracy"),
+    ("balanced_accuracy", "recall"),
+    ("ece", "ece"),
+)
+_LEFT_TO_THE_USER = "# Yours to add: license and language, such as license: apache-2.0"
+_LAST_LAYER = "## What is in the last layer"
+_ONNX_FILE = 'file = f"{model}/model.onnx"'
+_IMPORT_LAST = "from transformers import AutoConfig, AutoTokenizer"
+_FOLDER = '"model"  # this folder or its hub id'
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,7 @@ class ModelCard:
         parent: Run that this one was made of.
         text_columns: Texts of one example: 1, or 2 for pairs.
         max_length: Tokens that are kept of a text.
+        dataset: Name of the training file.
     """
 
     run: str
@@ -72,6 +86,7 @@ class ModelCard:
     parent: str | None = None
     text_columns: int = 1
     max_length: int = 128
+    dataset: str = "data"
 
     @property
     def is_whole(self) -> bool:
@@ -96,6 +111,63 @@ def render_model_card(card: ModelCard) -> str:
         _limits(card),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def hub_card(card: str, repo: str) -> str:
+    """The card of a model that is on the hub: its usage names the repository."""
+    card = card.replace(f" = {_FOLDER}\n", f" = {json.dumps(repo)}\n")
+    if _ONNX_FILE in card:
+        card = card.replace(_ONNX_FILE, 'file = hf_hub_download(model, "model.onnx")')
+        card = card.replace(
+            _IMPORT_LAST, f"from huggingface_hub import hf_hub_download\n{_IMPORT_LAST}"
+        )
+    return card
+
+
+def onnx_card(card: str, max_length: int, text_columns: int = 1) -> str:
+    """The card of a run's ONNX model: it holds everything, and is used in another way.
+
+    Args:
+        card: That of the run's model.
+        max_length: Tokens that are kept of a text.
+        text_columns: Texts of one example: 1, or 2 for pairs.
+    """
+    pair = '["..."]' if text_columns == 1 else '["..."], ["..."]'
+    lines = (
+        "import numpy as np",
+        "import onnxruntime",
+        _IMPORT_LAST,
+        "",
+        f"model = {_FOLDER}",
+        "tokenizer = AutoTokenizer.from_pretrained(model)",
+        "labels = AutoConfig.from_pretrained(model).id2label",
+        _ONNX_FILE,
+        "session = onnxruntime.InferenceSession(file)",
+        f"options = dict(truncation=True, max_length={max_length}, padding=True)",
+        f'batch = tokenizer({pair}, return_tensors="np", **options)',
+        "inputs = {i.name: batch[i.name] for i in session.get_inputs()}",
+        "(logits,) = session.run(None, inputs)",
+        "odds = np.exp(logits - logits.max(axis=1, keepdims=True))",
+        "probabilities = odds / odds.sum(axis=1, keepdims=True)",
+        "print([labels[i] for i in logits.argmax(axis=1)], probabilities.max(axis=1))",
+    )
+    usage = (
+        "## Usage\n\n`model.onnx` gives the logits of the run, its head and its correction "
+        "included, for batches of any size and length; they were compared with the run's when it "
+        f"was written.\n\n{_fenced(lines, 'python')}\n\n"
+    )
+    card = card.replace("library_name: transformers\n", "library_name: onnx\n", 1)
+    card = card.replace("\ntags:\n", "\ntags:\n- onnx\n", 1)
+    card = re.sub(r"^> \*\*`from_pretrained` alone .*\n\n", "", card, count=1, flags=re.MULTILINE)
+    lead = "Of the run's PyTorch model, not of `model.onnx`, in which everything is:"
+    card = card.replace(_LAST_LAYER, f"## What it was made of\n\n{lead}", 1)
+    return re.sub(
+        r"^## Usage\n.*?(?=^## )",
+        lambda found: usage,
+        card,
+        count=1,
+        flags=re.MULTILINE | re.DOTALL,
+    )
 
 
 def markdown_text(text: str) -> str:
@@ -127,8 +199,69 @@ def _front_matter(card: ModelCard) -> str:
     lines = ["library_name: transformers", "pipeline_tag: text-classification"]
     if card.base_model is not None:
         lines.append(f"base_model: {json.dumps(card.base_model)}")  # JSON strings are YAML
-    lines += ["tags:", "- dsample", "- imbalanced-classification"]
+    lines += ["tags:", "- dsample", "- imbalanced-classification", _LEFT_TO_THE_USER]
+    lines += _model_index(card)
     return "\n".join(["---", *lines, "---"])
+
+
+def _model_index(card: ModelCard) -> list[str]:
+    """The hub's `model-index`: figures of every held-out split, and those of the classes.
+
+    A folder that does not give the run's labels by itself claims none.
+    """
+    head, is_corrected = card.head_beside, card.correction.method != "none"
+    has_labels = card.is_whole or (head is not None and head.has_stand_in and not is_corrected)
+    if not has_labels:
+        return []
+    results, dataset = [], _yaml(card.dataset)
+    for split in card.splits:
+        classes = card.classes if split.name == card.class_split else ()
+        metrics = [
+            _metric(kind, metric_name(name), split.metrics.get(name)) for name, kind in _HUB_METRICS
+        ]
+        metrics += [
+            _metric("recall", f"Recall, {group} classes", split.groups.get(group))
+            for group in GROUP_NAMES
+        ]
+        for row in _most_trained(classes):
+            # Of a class without rows there is nothing to tell.
+            for kind, name, value in (("recall", "Recall", row.recall), ("f1", "F1", row.f1)):
+                metrics.append(
+                    _metric(kind, f"{name}: {row.label}", value if row.support else None)
+                )
+        known = [metric for metric in metrics if metric is not None]
+        results += [
+            "  - task: {type: text-classification, name: Text Classification}",
+            f"    dataset: {{name: {dataset}, type: local, split: {_yaml(split.name)}}}",
+            "    metrics:",
+            *(f"    - {metric}" for metric in known),
+        ]
+    if not results:
+        return []
+    return ["model-index:", f"- name: {_yaml(card.run)}", "  results:", *results]
+
+
+def _most_trained(classes: Sequence[ClassRow]) -> list[ClassRow]:
+    order = sorted(classes, key=lambda row: (-(row.train_count or 0), row.label))
+    half = MOST_CLASSES // 2
+    return order if len(order) <= MOST_CLASSES else [*order[:half], *order[-half:]]
+
+
+def _metric(kind: str, name: str, value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{{type: {kind}, name: {_yaml(name)}, value: {round(value, 4)}}}"
+
+
+def _yaml(text: str) -> str:
+    """A YAML string of any text: JSON, without the characters that YAML refuses.
+
+    Examples:
+        >>> print(_yaml("a: \\"b\\"\\n"))
+        "a: \\"b\\" "
+    """
+    shown = "".join("\ufffd" if ord(c) & 0xFFFE == 0xFFFE else _plain(c) for c in text)
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def _warning(card: ModelCard) -> str:
@@ -144,8 +277,9 @@ def _warning(card: ModelCard) -> str:
     )
     return (
         f"> **`from_pretrained` alone {verdict}.** It loads this folder without "
-        f"{' and '.join(missing)}, which no last layer can hold and `head.safetensors`, beside "
-        f"this folder in the run, has. `dsample predict INPUT --run {card.run}` applies everything."
+        f"{' and '.join(missing)}, which no last layer can hold and `head.safetensors` has: beside "
+        "this folder in the run, in it where it was exported. "
+        f"`dsample predict INPUT --run {card.run}` applies everything."
     )
 
 
@@ -259,7 +393,7 @@ def _last_layer(card: ModelCard) -> str:
         sentences.append("Nothing is folded into the last layer.")
     if card.parent is not None:
         sentences.append(f"The parent run is `{card.parent}`.")
-    return "## What is in the last layer\n\n" + " ".join(sentences)
+    return f"{_LAST_LAYER}\n\n" + " ".join(sentences)
 
 
 def _verdict(correction: CorrectionReport) -> str:
@@ -292,7 +426,8 @@ def _usage(card: ModelCard) -> str:
     lines = (
         "from transformers import pipeline",
         "",
-        'classify = pipeline("text-classification", model="model")  # this folder or its hub id',
+        f"model = {_FOLDER}",
+        'classify = pipeline("text-classification", model=model)',
         f"classify({text}, top_k=3, truncation=True, max_length={card.max_length})",
     )
     note = "" if card.is_whole else "What this folder gives alone, see above:\n\n"

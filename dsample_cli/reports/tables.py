@@ -7,14 +7,18 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dsample_cli.reports._terminal import clean
+from dsample_cli.reports._terminal import figure as _figure
+from dsample_cli.reports._terminal import new_table as _table
+from dsample_cli.reports._terminal import percent as _percent
 from dsample_cli.reports.baseline import BASELINE_NAME, MODEL_NAMES, gain_text
 from dsample_cli.reports.correction import correction_text, served_prior
+from dsample_cli.reports.curve import epoch_curves
 
 _BAR_WIDTH = 24
 # Columns from which on the report of an evaluation has bars.
@@ -185,20 +189,29 @@ def print_evaluation(console: Console, result: Any) -> None:
         _print_mistakes(console, result.errors)
 
 
-def print_runs(console: Console, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the objects of `dsample runs list --json`."""
+def print_runs(
+    console: Console, entries: Sequence[Mapping[str, Any]], is_filtered: bool = False
+) -> None:
+    """Draw the objects of `dsample runs list --json`, all or those that were asked for."""
+    if not entries and is_filtered:
+        console.print("No run is like that. List all with: dsample runs list")
+        return
     if not entries:
         console.print("There are no runs. Train one with: dsample train DATA")
         return
-    table = _table("run", "status", "model", "schedule", "score", "macro-F1", right=(5,))
+    is_wide, has_tags = console.width >= _WIDE, any(entry["tags"] for entry in entries)
+    keys = ("model", "schedule", "score") if is_wide else ("schedule",)
+    names = ["run", "status", *keys, "macro-F1", *["tags"] * has_tags]
+    table = _table(*names, right=(2 + len(keys),))
     styles = {"completed": "green", "running": "cyan", "interrupted": "yellow"}
     for entry in entries:
         value = entry["macro_f1"]
         table.add_row(
-            Text(entry["run"], no_wrap=True),
+            Text(clean(entry["run"]), no_wrap=True),
             Text(entry["status"], style=styles.get(entry["status"], "red")),
-            *(clean(entry[key] or "-") for key in ("model", "schedule", "score")),
+            *(clean(entry[key] or "-") for key in keys),
             "-" if value is None else _figure(value),
+            *[clean(" ".join(entry["tags"]))] * has_tags,
         )
     console.print(table)
 
@@ -217,6 +230,8 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
         "correction": correction_text(correction) if correction else None,
         "prior": served_prior(details),
         "error": details.get("error"),
+        "tags": " ".join(details.get("tags", ())),
+        "note": details.get("note"),
         "stored in": details["path"],
     }
     for name, value in facts.items():
@@ -229,6 +244,9 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
         console.print(Padding(text, (0, 0, 0, 2), expand=False))
     if details["epoch_records"]:
         console.print(_epoch_table(details["epoch_records"], details.get("best_epoch")))
+        for curve in epoch_curves(details["epoch_records"], details.get("best_epoch")):
+            console.print(curve)
+        console.print()
     for split, figures in (details.get("metrics") or {}).items():
         console.print(
             Text(
@@ -237,11 +255,6 @@ def print_run(console: Console, details: Mapping[str, Any]) -> None:
                 f"{_figure(figures['balanced_accuracy'])}"
             )
         )
-
-
-def clean(value: Any) -> str:
-    """A value as text without control characters."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
 
 
 def _class_table(classes: Sequence[Any]) -> Table:
@@ -642,24 +655,11 @@ def _epoch_table(records: Sequence[Mapping[str, Any]], best_epoch: int | None) -
     return table
 
 
-def _table(*columns: str, right: Sequence[int] | None = None) -> Table:
-    """A borderless table; all columns but the first are right-aligned unless `right` says which."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for i, name in enumerate(columns):
-        is_right = i > 0 if right is None else i in right
-        table.add_column(name, justify="right" if is_right else "left", overflow="fold")
-    return table
-
-
 def _ends(items: Sequence[Any], most: int = _MOST_CLASSES) -> list[Any]:
     """The items, or their first and last ones with a None between."""
     if len(items) <= most:
         return list(items)
     return [*items[: most // 2], None, *items[-(most // 2) :]]
-
-
-def _figure(value: float | None, digits: int = 4) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
@@ -668,7 +668,3 @@ def _interval(ends: tuple[float, float] | None) -> str:
 
 def _short_interval(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f"{ends[0]:.2f}-{ends[1]:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else f"{share:.2%}"

@@ -80,6 +80,43 @@ def new_files(
         raise
 
 
+@contextmanager
+def new_folder(path: Path, replaced: Sequence[str] = ()) -> Iterator[Path]:
+    """Give an empty folder whose files become those of `path` when the block ends without error.
+
+    Args:
+        path: There is none yet, or it is empty but for `replaced`.
+        replaced: Names of its files that are deleted just before.
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    except OSError as error:
+        raise RunError(
+            f"Cannot write {path}: {error.strerror}.", "Choose a folder that you may write to."
+        ) from error
+    try:
+        yield hidden
+        for file in hidden.iterdir():
+            file.chmod(0o666 & ~_umask())  # safetensors writes weights for their owner alone
+        hidden.chmod(0o777 & ~_umask())
+        if not path.is_dir():
+            hidden.rename(path)
+            return
+        # The folder itself stays: a shell may stand in it.
+        for name in replaced:
+            (path / name).unlink(missing_ok=True)
+        for file in sorted(hidden.iterdir()):
+            os.replace(file, path / file.name)
+        hidden.rmdir()
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file, or nothing."""
     with atomic_writer(path) as file:

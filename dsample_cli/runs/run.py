@@ -47,6 +47,10 @@ class Run:
         return self.path / "draws" / f"epoch-{epoch:03d}.parquet"
 
     @property
+    def notes_file(self) -> Path:
+        return self.path / "notes.json"
+
+    @property
     def split_file(self) -> Path:
         return self.path / "split.csv"
 
@@ -77,6 +81,10 @@ class Run:
     @property
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.path / "logs"
 
     def features_file(self, split: str) -> Path:
         return self.path / f"features-{split}.npz"

@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,20 +155,36 @@ class Workspace:
     def create_run(self, label: str) -> Run:
         """Make a new run directory, named by UTC time, `label` and a random part."""
         self.create()
-        label = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
         while True:
-            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-            run = Run(self.runs_dir / f"{stamp}-{label}-{secrets.token_hex(2)}")
+            run = self.name_run(label)
             try:
-                run.path.mkdir()
+                self.make_run(run)
                 return run
             except FileExistsError:
                 continue
-            except OSError as error:
-                raise RunError(
-                    f"Cannot write the workspace {self.path}: {error.strerror}.",
-                    "Choose another with --workspace DIR or DSAMPLE_WORKSPACE.",
-                ) from error
+
+    def name_run(self, label: str) -> Run:
+        """A run directory as `create_run` would name it, which is still to be made."""
+        label = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        return Run(self.runs_dir / f"{stamp}-{label}-{secrets.token_hex(2)}")
+
+    def make_run(self, run: Run) -> None:
+        """Make the directory of a run that was named.
+
+        Raises:
+            FileExistsError: If there is one.
+            RunError: If the workspace cannot be written.
+        """
+        try:
+            run.path.mkdir()
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise RunError(
+                f"Cannot write the workspace {self.path}: {error.strerror}.",
+                "Choose another with --workspace DIR or DSAMPLE_WORKSPACE.",
+            ) from error
 
     def list_runs(self) -> list[RunSummary]:
         """All runs, newest first; damaged ones are told by their status."""
@@ -187,9 +203,9 @@ class Workspace:
             RunError: If there is none, or more than one.
         """
         if name == "latest":
-            return self._latest().run
+            return _latest(self._completed()).run
         if name == "best":
-            return self._best().run
+            return self.best_run().run
         if (Path(name) / "run.json").is_file() and (os.sep in name or Path(name).is_dir()):
             return Run(Path(name).resolve())
         ids = [summary.run.id for summary in self.list_runs()]
@@ -205,6 +221,12 @@ class Workspace:
                 f"There is no run '{name}' in {self.path}.", f"{guess} {RUN_HINT}".strip()
             )
         return Run(self.runs_dir / matches[0])
+
+    def removed_dirs(self) -> list[Path]:
+        """What removals that were interrupted have left."""
+        if not self.runs_dir.is_dir():
+            return []
+        return sorted(self.runs_dir.glob(".removed-*"))
 
     def remove_run(self, run: Run) -> None:
         """Delete a run's directory; a run that is being trained is refused."""
@@ -222,27 +244,19 @@ class Workspace:
             run.path.rename(doomed)
         shutil.rmtree(doomed)
 
-    def _completed(self) -> list[RunSummary]:
-        runs = [s for s in self.list_runs() if s.status == COMPLETED]
-        if not runs:
-            raise RunError(
-                f"There is no completed run in {self.path}.",
-                "Train one with: dsample train DATA, or name a workspace with --workspace DIR.",
-            )
-        return runs
+    def best_run(self, among: Sequence[RunSummary] | None = None) -> RunSummary:
+        """The highest validation macro-F1 among completed runs comparable with the latest of them.
 
-    def _latest(self) -> RunSummary:
-        return max(self._completed(), key=lambda s: (s.manifest.get("completed", ""), s.run.id))
+        Args:
+            among: Runs to choose from; all by default.
 
-    def _best(self) -> RunSummary:
-        latest = self._latest()
-
-        def comparable(summary: RunSummary) -> bool:
-            return _data_identity(summary) == _data_identity(latest) and bool(
-                summary.manifest.get("metrics", {}).get("validation")
-            )
-
-        runs = [s for s in self._completed() if comparable(s)]
+        Raises:
+            RunError: If none of them is completed, or none has validation figures.
+        """
+        completed = self._completed(among)
+        latest = _latest(completed)
+        runs = [s for s in completed if data_identity(s) == data_identity(latest)]
+        runs = [s for s in runs if s.manifest.get("metrics", {}).get("validation")]
         if not runs:
             raise RunError(
                 "No run has validation figures, so none is best.",
@@ -250,8 +264,22 @@ class Workspace:
             )
         return max(runs, key=lambda s: (s.manifest["metrics"]["validation"]["macro_f1"], s.created))
 
+    def _completed(self, among: Sequence[RunSummary] | None = None) -> list[RunSummary]:
+        runs = [s for s in (self.list_runs() if among is None else among) if s.status == COMPLETED]
+        if not runs:
+            raise RunError(
+                f"There is no completed run in {self.path}.",
+                "Train one with: dsample train DATA, or name a workspace with --workspace DIR.",
+            )
+        return runs
 
-def _data_identity(summary: RunSummary) -> tuple[Any, Any]:
+
+def _latest(completed: Sequence[RunSummary]) -> RunSummary:
+    return max(completed, key=lambda s: (s.manifest.get("completed", ""), s.run.id))
+
+
+def data_identity(summary: RunSummary) -> tuple[Any, Any]:
+    """What runs have in common whose validation figures can be compared."""
     train = summary.manifest.get("data", {}).get("train", {})
     return train.get("sha256"), summary.manifest.get("validation_rows_sha256")
 

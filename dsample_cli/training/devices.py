@@ -1,5 +1,6 @@
 """Which device, and in which precision."""
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,19 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
         torch.set_float32_matmul_precision("high")
         return Device(kind, chosen, torch.cuda.get_device_name())
     return Device(kind, chosen, "Apple GPU" if kind == "mps" else _cpu_name())
+
+
+def cuda_devices(device: str = "auto") -> list[str]:
+    """Names of the CUDA devices that a training may choose from, as CUDA_VISIBLE_DEVICES has them.
+
+    Args:
+        device: What --device asks for; other devices than CUDA's have no names.
+    """
+    if device not in ("auto", "cuda") or not torch.cuda.is_available():
+        return []
+    count = torch.cuda.device_count()
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return visible[:count] or [str(number) for number in range(count)]
 
 
 def _available_device() -> str:

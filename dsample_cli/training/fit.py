@@ -38,6 +38,7 @@ from dsample_cli.training.optim import auto_head_lr_factor, auto_lr, build_optim
 from dsample_cli.training.recorder import EpochRecorder, Hooks, Midway, Record
 from dsample_cli.training.sampler import EpochSampler
 from dsample_cli.training.tokenization import Collator, TokenizedTexts, make_collator, tokenize
+from dsample_cli.training.trackers import Tracker, make_trackers
 from dsample_cli.training.trainer import Course, make_trainer
 from dsample_cli.training.vocabulary import compact_embedding, expand_embedding, used_tokens
 
@@ -150,6 +151,7 @@ def fit(
     listener: Listener,
     earlier_records: Sequence[Record] = (),
     on_restart: Callable[[int], None] = lambda known: None,
+    logs_dir: Path | None = None,
 ) -> FitResult:
     """Train under the config's schedule, from the newest checkpoint when there is one.
 
@@ -164,12 +166,18 @@ def fit(
         earlier_records: Stored epochs of the run that is resumed.
         on_restart: Told, before training, how many of them the checkpoint knows; the rest will be
             trained and stored again.
+        logs_dir: Where trackers leave files; needed if the config names any.
     """
+    trackers = []
+    if logs_dir is not None:
+        trackers = make_trackers(fitting.config.report_to, logs_dir, listener)
     with deferred_interrupts(listener) as stop_requested:
         hooks = Hooks(
             _validator(fitting, measure), save_record, save_draws, stop_requested, listener
         )
-        recorder = _train(fitting, score, checkpoints_dir, hooks, earlier_records, on_restart)
+        recorder = _train(
+            fitting, score, checkpoints_dir, hooks, earlier_records, on_restart, trackers
+        )
     best_epoch = _restore_best(fitting.model, recorder)
     expand_embedding(fitting.model)
     head = None
@@ -189,6 +197,7 @@ def _train(
     hooks: Hooks,
     earlier_records: Sequence[Record],
     on_restart: Callable[[int], None],
+    trackers: Sequence[Tracker],
 ) -> EpochRecorder:
     config, model, codes = fitting.config, fitting.model, fitting.train_codes
     model.to(fitting.device.type)
@@ -256,8 +265,10 @@ def _train(
         objective,
         fitting.device,
         checkpoints_dir,
-        recorder,
+        [recorder, *trackers],
     )
+    if trackers:
+        recorder.report = trainer.log
     trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
     return recorder
 

@@ -25,8 +25,11 @@ from dsample_cli.training import distributed
 from dsample_cli.training.memory import ExampleMemory
 from dsample_cli.training.objective import Objective
 from dsample_cli.training.sampler import EpochSampler
+from dsample_cli.training.trackers import epoch_figures
 
 Record = dict[str, Any]
+# Key of a validation under which it has the recall of each class, which no record keeps.
+CLASS_RECALL = "class_recall"
 
 
 # How often several processes ask each other whether one was told to stop.
@@ -38,7 +41,8 @@ class Hooks:
     """What the recorder asks of the outside.
 
     Attributes:
-        validate: Figures of the model on the validation set; None when there is none.
+        validate: Figures of the model on the validation set, beside them the recall of each class,
+            shape [C], under CLASS_RECALL; None when there is none.
         save_record: Stores the line of a finished epoch.
         save_draws: Stores the rows that an epoch draws; None when nobody wants them.
         stop_requested: Whether the user asked to stop.
@@ -83,6 +87,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         records: Lines of the finished epochs.
         progress: Schedule state and selection after them.
         was_stopped: Whether training ended because the user asked for it.
+        report: Tells the trackers figures of an epoch; None where there are none.
     """
 
     config: TrainConfig
@@ -98,6 +103,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
     records: list[Record] = field(default_factory=list)
     was_stopped: bool = False
     resumed: Midway = field(default_factory=Midway)
+    report: Callable[[dict[str, float]], None] | None = None
 
     def __post_init__(self) -> None:
         self._seconds = 0.0
@@ -106,6 +112,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         self._steps = 0
         self._saved = Midway()
         self._has_told_uneven_end = False
+        self._class_recall: Floats | None = None
 
     @property
     def epoch(self) -> int:
@@ -185,6 +192,9 @@ class EpochRecorder(TrainerCallback, ExportableState):
             self.hooks.save_record(record)
         self.records.append(record)
         self.hooks.listener.epoch_finished(record)
+        if self.report is not None:
+            rate = kwargs["optimizer"].param_groups[0]["lr"]
+            self.report(epoch_figures(record, self._class_recall, self.class_groups, rate))
         self.memory.finish_epoch()
         # The next epoch has no sums yet; a checkpoint written now must say so.
         self.objective.restart()
@@ -261,6 +271,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         }
         if self.hooks.validate is not None:
             record["validation"] = self.hooks.validate()
+            self._class_recall = record["validation"].pop(CLASS_RECALL, None)
         record["seconds"] = round(self._seconds, 3)
         speed = int(tally.drawn.sum()) / max(self._seconds, 1e-9)
         record["examples_per_second"] = round(speed, 1)

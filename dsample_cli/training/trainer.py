@@ -1,6 +1,6 @@
 """The one place where transformers' Trainer is subclassed and configured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,9 @@ def make_trainer(
     objective: Objective,
     device: Device,
     checkpoints_dir: Path,
-    callback: Any,
+    callbacks: Sequence[Any],
 ) -> ScheduledTrainer:
-    """Build the Trainer of a run. Evaluation, logging and saving are the callback's decisions."""
+    """Build the Trainer of a run. Evaluation, logging and saving are its callbacks' decisions."""
     arguments = TrainingArguments(
         output_dir=str(checkpoints_dir),
         num_train_epochs=config.planned_epochs,
@@ -122,7 +122,8 @@ def make_trainer(
         logging_nan_inf_filter=False,
         save_total_limit=2,
         remove_unused_columns=False,
-        report_to="none",
+        run_name=checkpoints_dir.parent.name,
+        report_to="none",  # trackers are among the callbacks
         disable_tqdm=True,
         dataloader_pin_memory=device.type == "cuda",
         ddp_find_unused_parameters=False,
@@ -138,5 +139,5 @@ def make_trainer(
         data_collator=collator,
         optimizers=(optimizer, None),
         compute_loss_func=objective,
-        callbacks=[callback],
+        callbacks=list(callbacks),
     )

@@ -26,6 +26,7 @@ from dsample_cli.reports.html import (
     ClassShares,
     CorrectionGain,
     CorrectionReport,
+    DataPart,
     Reliability,
     RunReport,
     SplitResult,
@@ -34,9 +35,8 @@ from dsample_cli.reports.model_card import HeadBeside, ModelCard
 from dsample_cli.runs.run import Run
 from dsample_cli.workflows.datasets import Datasets
 from dsample_cli.workflows.model import COSINE, TrainedModel
+from dsample_cli.workflows.run_names import LEAVE_NO_TRACE
 
-# Options that change what is stored or where it is computed, not what is learned.
-_LEAVE_NO_TRACE = ("device", "keep_checkpoints", "checkpoint_steps", "record_draws")
 _FILES = ("data", "val", "test")
 
 
@@ -120,6 +120,10 @@ def make_report(
             baseline,
             {name: e.metrics for name, e in completed.evaluations.items()},
         ),
+        data=[
+            DataPart(name, part.path, part.sha256, len(part.rows))
+            for name, part in completed.data.parts.items()
+        ],
     )
 
 
@@ -157,6 +161,7 @@ def make_card(completed: Completed) -> ModelCard:
         parent=manifest.get("parent"),
         text_columns=len(completed.data.text_columns),
         max_length=completed.model.max_length,
+        dataset=Path(completed.data.parts["train"].path).name,
     )
 
 
@@ -169,10 +174,10 @@ def train_command(config: TrainConfig) -> str:
     """
     words = ["dsample", "train", config.data]
     for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name in ("data", *_LEAVE_NO_TRACE) or value == field.default:
+        value, name = getattr(config, field.name), field.name.replace("_", "-")
+        if name in ("data", *LEAVE_NO_TRACE) or value == field.default:
             continue
-        flag = f"--{field.name.replace('_', '-')}"
+        flag = f"--{name}"
         if isinstance(value, bool):
             words.append(flag)
             continue

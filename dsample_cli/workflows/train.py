@@ -1,7 +1,7 @@
 """Train a run from a config, or go on with one that was stopped."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ from dsample_cli.workflows.scoring import (
     resolve_config_score,
     settle,
 )
+from dsample_cli.workflows.trackers import require_trackers
 
 
 @dataclass(frozen=True)
@@ -85,25 +86,36 @@ def train(
     config: TrainConfig,
     workspace: Workspace,
     listener: Listener,
+    named: Run | None = None,
+    entries: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a new run.
+
+    Args:
+        config: Its options.
+        workspace: Gets it.
+        listener: Hears of progress.
+        named: The run, named by the workspace; it is begun anew if it was made but not begun.
+        entries: Further ones of its run.json.
 
     Raises:
         DsampleError: If the data, the options or the workspace cannot be used. A run that had
             begun stays in the workspace with the status `failed`.
     """
     require_class_norms(config.correct, not config.has_cosine_head)
+    require_trackers(config.report_to)
     heard = WarningsKept(listener)
     data = load_datasets(config, heard)
     if config.epochs == AUTO:
         config = replace(config, epochs=auto_epochs(len(data.parts["train"].rows)))
-    run = _shared(lambda: workspace.create_run(config.schedule), config)
+    run = _shared(lambda: _new_run(workspace, config, named), config)
     with run.locked():
         # The manifest comes last: a run that has one can be resumed.
         run.write_config(config.to_options())
         run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
         baseline = asked_baseline(workspace, data)
-        run.write_manifest(first_manifest(config, data) | {"baseline": baseline})
+        manifest = first_manifest(config, data) | {"baseline": baseline}
+        run.write_manifest(manifest | dict(entries or {}))
         return _guarded(run, config, data, heard)
 
 
@@ -125,12 +137,22 @@ def resume(run: Run, listener: Listener) -> TrainResult:
             f"Make it again, and remove this one: dsample runs remove {run.id}",
         )
     config = TrainConfig.from_options(manifest["config"])
+    require_trackers(config.report_to)
     run = _shared(lambda: run, config)
     with run.locked():
         heard = WarningsKept(listener, training_warnings(manifest))
         data = load_run_datasets(run, manifest, config, heard)
         run.update_manifest(status=RUNNING)
         return _guarded(run, config, data, heard)
+
+
+def _new_run(workspace: Workspace, config: TrainConfig, named: Run | None) -> Run:
+    if named is None:
+        return workspace.create_run(config.schedule)
+    workspace.create()
+    if not named.path.is_dir():
+        workspace.make_run(named)
+    return named
 
 
 def _shared(make_run: Callable[[], Run], config: TrainConfig) -> Run:
@@ -224,6 +246,7 @@ def _train(
         listener,
         earlier,
         on_restart=lambda known: run.write_epochs(earlier[:known]),
+        logs_dir=run.logs_dir,
     )
     if result.was_stopped:
         run.update_manifest(status=INTERRUPTED, epochs=len(result.records))
@@ -271,13 +294,14 @@ def _train(
 def _measure(
     data: Datasets, counts: NDArray[np.integer], config: TrainConfig
 ) -> Callable[[NDArray[np.floating]], dict[str, Any]]:
-    """Validation figures of an epoch from its logits."""
+    """Validation figures of an epoch from its logits, and the recall of each class."""
     from dsample_cli.evaluation.metrics import (
         confusion_matrix,
         group_recall,
         metrics_from_confusion,
         negative_log_likelihood,
     )
+    from dsample_cli.training.recorder import CLASS_RECALL
 
     groups = frequency_groups(counts, config.group_thresholds)
     n_classes = len(data.label_names)
@@ -293,11 +317,13 @@ def _measure(
         support, right = confusion.sum(axis=1), np.diag(confusion)
         recalls = right / np.maximum(support, 1)
         never = (support > 0) & (confusion.sum(axis=0) == 0)
+        class_recall = np.where(support > 0, recalls, np.nan)
         return {
             "loss": negative_log_likelihood(softmax(logits), truth),
             **metrics_from_confusion(confusion),
             "few_recall": group_recall(recalls, support, groups)["few"],
             "never_predicted": int(never.sum()),
+            CLASS_RECALL: class_recall,
         }
 
     return measure

@@ -16,11 +16,18 @@ COMMANDS = [
     ["schedule"],
     ["train"],
     ["evaluate"],
+    ["compare"],
+    ["sweep"],
     ["predict"],
     ["correct"],
     ["refit"],
     ["runs", "list"],
     ["runs", "show"],
+    ["runs", "best"],
+    ["runs", "tag"],
+    ["runs", "note"],
+    ["runs", "prune"],
+    ["runs", "du"],
     ["runs", "remove"],
 ]
 WATCHED = ["numpy", "pandas", "pyarrow", "sklearn", "matplotlib", "torch", "transformers", "rich"]
@@ -64,8 +71,8 @@ def test_help_has_examples_of_the_command(dsample, command, flag):
 def test_help_names_every_command(dsample):
     text = dsample("--help").out
     names = (
-        *("analyze", "methods", "schedule", "train", "evaluate", "predict"),
-        *("correct", "refit", "runs"),
+        *("analyze", "methods", "schedule", "train", "evaluate"),
+        *("compare", "sweep", "predict", "correct", "refit", "runs"),
     )
     assert all(f"  {name} " in text for name in names)
 
@@ -76,7 +83,9 @@ def test_version(dsample, flag):
     assert (done.code, done.out) == (0, f"dsample {dsample_cli.__version__}\n")
 
 
-@pytest.mark.parametrize("args", [["--help"], ["train", "--help"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "args", [["--help"], ["train", "--help"], ["sweep", "--help"], ["--version"]], ids=" ".join
+)
 def test_help_loads_nothing_heavy(args, tmp_path):
     assert loaded_after(*args, cwd=tmp_path) == []
 

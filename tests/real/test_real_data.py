@@ -23,7 +23,9 @@ def test_analyze_sees_every_row_and_class(real, dsample, name, label, rows, clas
     found = done.json
     assert (found["data"]["rows"], len(found["classes"])) == (rows, classes)
     assert sum(entry["count"] for entry in found["classes"]) <= rows
-    assert [problem["code"] for problem in found["problems"] if problem["severity"] == "error"] == []
+    assert [
+        problem["code"] for problem in found["problems"] if problem["severity"] == "error"
+    ] == []
     for share in found["sampling"].values():
         assert sum(share.values()) == pytest.approx(1)
 

@@ -12,6 +12,7 @@ from dsample_cli.reports._labels import drawable_labels, text_width
 from dsample_cli.reports.figures import (
     _classes_to_draw,
     write_confusion_png,
+    write_learning_png,
     write_recall_png,
     write_schedule_png,
 )
@@ -40,14 +41,19 @@ def test_confusion_is_drawn_at_a_readable_size(n_classes):
     assert 400 < height < 2400
 
 
-def test_confusion_shows_the_classes_most_involved_in_mistakes_by_support():
+def test_confusion_shows_the_classes_most_involved_in_mistakes_by_confusion():
     confusion = np.diag(np.arange(1, 51))
     confusion[3, 7] = confusion[45, 44] = 9
     chosen = _classes_to_draw(confusion).tolist()
     assert len(chosen) == 30
     assert {3, 7, 44, 45} <= set(chosen)
-    support = confusion.sum(axis=1)[chosen]
+    assert chosen[:4] == [3, 7, 45, 44]
+    support = confusion.sum(axis=1)[chosen[4:]]
     assert (np.diff(support) <= 0).all()
+
+
+def test_confusion_of_few_classes_is_ordered_by_support():
+    assert _classes_to_draw(np.array([[1, 0, 0], [0, 2, 1], [1, 1, 0]])).tolist() == [1, 2, 0]
     assert _classes_to_draw(np.diag([1, 3, 2])).tolist() == [1, 2, 0]
 
 
@@ -96,6 +102,31 @@ def test_schedule_is_drawn(epochs):
     assert 500 < height < 900
     run_decides = [epoch > 1 for epoch in range(epochs)]
     assert drawn(write_schedule_png, mix, shares, run_decides) == (width, height)
+    was_drawn = {"many": [0.5] * epochs, "few": [float("nan")] * epochs}
+    drawn(write_schedule_png, mix, shares, drawn_by_group=was_drawn)
+
+
+@pytest.mark.parametrize("drawn_by_group", [None, {"few": [0.2, float("nan")]}])
+def test_the_panels_of_a_schedule_share_the_height(monkeypatch, drawn_by_group):
+    figures = []
+    monkeypatch.setattr("dsample_cli.reports.figures.write_png", lambda _, fig: figures.append(fig))
+    shares = {"many": [0.9, 0.5], "few": [0.1, 0.5]}
+    write_schedule_png(BytesIO(), [0.0, 1.0], shares, drawn_by_group=drawn_by_group)
+    figures[0].draw_without_rendering()
+    above, below = (axes.get_position().height for axes in figures[0].axes)
+    assert above > 0.4
+    assert below > 0.15
+
+
+@pytest.mark.parametrize("epochs", [2, 12, 300])
+def test_learning_is_drawn(epochs):
+    falling = [1 / (1 + epoch) for epoch in range(epochs)]
+    losses = {"training": falling, "validation": [float("nan"), *falling[1:]]}
+    width, height = drawn(write_learning_png, losses, {"Macro-F1": falling[::-1]}, epochs - 1)
+    assert 900 < width < 1300
+    assert 600 < height < 900
+    drawn(write_learning_png, {"training": falling}, {})
+    drawn(write_learning_png, {}, {"Macro-F1": falling})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from dsample_cli.reports.html import (
     ClassShares,
     CorrectionGain,
     CorrectionReport,
+    DataPart,
     Reliability,
     RunReport,
     SplitResult,
@@ -84,6 +85,10 @@ def report() -> RunReport:
             Reliability("as trained", [0, 20, 40], [0, 0.5, 0.9], [0, 0.6, 0.7], 0.1667, 0.2),
             Reliability("corrected", [0, 20, 40], [0, 0.55, 0.8], [0, 0.6, 0.7], 0.0833, 0.1),
         ],
+        data=[
+            DataPart("train", "/secret/<b>train.csv", "0123456789abcdef" * 4, 999),
+            DataPart("test", "/secret/test.csv", "fedcba9876543210" * 4, 1069),
+        ],
     )
 
 
@@ -99,7 +104,7 @@ def test_the_page_is_well_formed_and_has_its_sections(html):
     assert headings[0] == "h1"
     assert headings.count("h1") == 1
     for title in (
-        *("Results", "Classes", "Mistakes", "Correction", "Calibration", "Training"),
+        *("Results", "Classes", "Mistakes", "Correction", "Calibration", "Training", "Data"),
         "Repeat this run",
     ):
         assert f"<h2>{title}</h2>" in html
@@ -127,9 +132,9 @@ def test_the_policy_allows_the_script_of_the_page_and_nothing_from_outside(html)
     fetches_nothing(html)
 
 
-def test_four_pictures_are_embedded_with_descriptions(html):
+def test_six_pictures_are_embedded_with_descriptions(html):
     images = [attributes for tag, attributes in Page(html).elements if tag == "img"]
-    assert len(images) == 4
+    assert len(images) == 6
     for image in images:
         kind, encoded = image["src"].split(",", 1)
         assert kind == "data:image/png;base64"
@@ -225,10 +230,20 @@ def test_a_bare_report_is_still_a_page(report):
     bare = replace(
         report, splits=[], classes=[], confusion=np.zeros((0, 0), int), epochs=[], warnings=[],
         settings=[], most_confused=[], best_epoch=None, facts=[], correction=None, calibration=[],
+        data=[],
     )  # fmt: skip
     page = Page(render_run_report(bare))
     assert page.open == []
     assert "This run has not been evaluated." in page.texts
+
+
+def test_the_data_are_told_without_their_folder(html):
+    page = Page(html)
+    for text in ("100.0", "900 rows to 9", "1 many, 1 medium, 1 few", "<b>train.csv", "1,069"):
+        assert text in page.texts
+    assert page.attributes("span", "title", "0123456789abcdef" * 4)
+    assert "0123456789ab" in page.texts
+    assert "/secret" not in html
 
 
 def test_sparse_epochs_are_shown(report):
@@ -243,6 +258,6 @@ def test_equal_reports_give_equal_files(report, html, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_label_with_no_utf8_form_does_not_stop_the_report(report, tmp_path):
+def test_a_label_with_no_utf8_form_does_not_stop_the_report(blank_pictures, report, tmp_path):
     write_run_report(tmp_path / "report.html", replace(report, run="run-\udcff"))
     assert "run-?" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from dsample_cli.reports._run_report import (
     ClassRow,
@@ -15,7 +16,9 @@ from dsample_cli.reports._run_report import (
 from dsample_cli.reports.model_card import (
     HeadBeside,
     ModelCard,
+    hub_card,
     markdown_text,
+    onnx_card,
     render_model_card,
 )
 
@@ -64,16 +67,28 @@ def card() -> ModelCard:
 def front_matter(text):
     start, content, rest = text.split("---\n", 2)
     assert start == ""
-    return dict(line.split(": ") for line in content.splitlines() if ": " in line), rest
+    return yaml.safe_load(content), rest
 
 
 def test_the_front_matter_is_what_the_hub_reads(card):
-    keys, rest = front_matter(render_model_card(card))
+    text = render_model_card(card)
+    keys, rest = front_matter(text)
+    (index,) = keys.pop("model-index")
     assert keys == {
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
-        "base_model": '"org/model"',
+        "base_model": "org/model",
+        "tags": ["dsample", "imbalanced-classification"],
     }
+    assert "\n# Yours to add: license and language" in text
+    assert index["name"] == card.run
+    validation, test = index["results"]
+    assert validation["dataset"] == {"name": "data", "type": "local", "split": "validation"}
+    found = {m["name"]: m["value"] for m in test["metrics"]}
+    assert found["Macro-F1"] == 0.8123
+    assert found["Recall, many classes"] == 0.8
+    assert (found["Recall: class_0"], found["F1: class_0"]) == (0.5, 0.4)
+    assert not any("class_" in m["name"] for m in validation["metrics"]), "of the last split alone"
     assert rest.startswith("\n# Text classifier of 2 classes\n")
     assert "base_model" not in front_matter(render_model_card(replace(card, base_model=None)))[0]
 
@@ -100,7 +115,16 @@ def test_class_names_break_neither_tables_nor_yaml(card):
         replace(card, classes=rows, correction=correction(names=NASTY, is_folded=True))
     )
     text.encode("utf-8")
-    assert len(front_matter(text)[0]) == 3
+    assert len(front_matter(text)[0]) == 5
+    # With figures the names are in the YAML too.
+    judged = [replace(row, support=3, recall=1.0) for row in rows]
+    keys, _ = front_matter(render_model_card(replace(card, classes=judged, dataset='a: "b"\uffff')))
+    result = keys["model-index"][0]["results"][1]
+    assert result["dataset"]["name"] == 'a: "b"\ufffd'
+    found = [m["name"] for m in result["metrics"] if m["name"].startswith("Recall: ")]
+    assert sorted(found) == sorted(
+        f"Recall: {n}" for n in ("a|b", "--- license: mit", "`code` [x](y) <b>", "정상", "\ufffd ")
+    )
     assert not re.search(r"^(---|license)", text.split("---\n", 2)[2], re.MULTILINE)
     table = [line for line in text.splitlines() if line.startswith("|") and line.count("5 | 0")]
     assert len(table) == len(NASTY)
@@ -217,3 +241,34 @@ def test_a_command_with_backticks_stays_in_its_block(card):
 
 def test_pairs_of_texts_are_given_as_pairs(card):
     assert '"text_pair"' in render_model_card(replace(card, text_columns=2))
+
+
+def test_a_folder_that_lacks_the_head_claims_no_figures(card):
+    assert "model-index" in front_matter(render_model_card(card))[0]
+    stand_in = HeadBeside("cosine", "logits", has_stand_in=True)
+    assert "model-index" in front_matter(render_model_card(replace(card, head_beside=stand_in)))[0]
+    for changes in ({"head_beside": NCM}, {"correction": correction("logit-adjust")}):
+        assert "model-index" not in front_matter(render_model_card(replace(card, **changes)))[0]
+
+
+def test_the_card_of_an_upload_and_of_an_onnx_model(card):
+    text = render_model_card(replace(card, head_beside=NCM, text_columns=2))
+    assert 'model = "model"  # this folder' in text
+    assert '\nmodel = "me/x"\n' in hub_card(text, "me/x")
+    onnx = onnx_card(text, 64, 2)
+    keys, _ = front_matter(onnx)
+    assert keys["library_name"] == "onnx"
+    assert keys["tags"][0] == "onnx"
+    assert "`from_pretrained` alone" not in onnx
+    assert "max_length=64" in onnx
+    assert 'tokenizer(["..."], ["..."], ' in onnx
+    assert 'file = f"{model}/model.onnx"' in onnx
+    assert re.findall("^## (.*)$", onnx, re.MULTILINE)[-3:] == [
+        "What it was made of",
+        "Usage",
+        "Limits",
+    ]
+    pushed = hub_card(onnx, "me/x")
+    assert 'hf_hub_download(model, "model.onnx")' in pushed
+    for code in re.findall("```python\n(.*?)```", text + onnx + pushed, re.DOTALL):
+        compile(code, "usage", "exec")

@@ -10,6 +10,7 @@ from dsample_cli.errors import RunError
 from dsample_cli.runs.files import (
     append_json_line,
     atomic_writer,
+    new_folder,
     read_json,
     read_json_lines,
     write_json,
@@ -126,3 +127,25 @@ def test_a_missing_file_has_no_lines(tmp_path):
 def test_a_run_error_is_what_a_reader_sees_of_a_folder(tmp_path):
     with pytest.raises(RunError):
         read_json(tmp_path)
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "deep" / "out"
+
+    def write_half():
+        with new_folder(folder) as hidden:
+            (hidden / "a").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert list((tmp_path / "deep").iterdir()) == []
+    for round_, replaced in (("first", ()), ("second", ("a", "b"))):
+        with new_folder(folder, replaced) as hidden:
+            (hidden / "a").write_text(round_)
+            if not replaced:
+                (hidden / "b").touch()
+            assert not replaced or (folder / "a").read_text() == "first"
+        assert (folder / "a").read_text() == round_
+        assert [path.name for path in folder.parent.iterdir()] == ["out"]
+    assert [path.name for path in folder.iterdir()] == ["a"]

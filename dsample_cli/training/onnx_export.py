@@ -1,0 +1,293 @@
+"""A trained classifier as an ONNX graph, with whatever of its head no last layer can hold."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dsample_cli.core.corrections import Correction
+from dsample_cli.core.heads import BesideHead, GatedAlignment, NearestMean, unit_rows
+from dsample_cli.errors import ConfigError, MissingExtraError, RunError
+from dsample_cli.training.heads import find_head
+from dsample_cli.training.tokenization import Collator, make_collator, tokenize
+
+OUTPUT = "logits"
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+_SMALLEST_NORM = 1e-12
+# Texts of the check, and rows of the batches in which ONNX Runtime gets them.
+_CHECKED_TEXTS, _BATCH_SIZES = 24, (1, 2, 5)
+
+
+def require_onnx() -> None:
+    """Make sure that the packages of the extra `onnx` are there.
+
+    Raises:
+        MissingExtraError: If one of them is not.
+    """
+    for package in _PACKAGES:
+        _package(package)
+
+
+def write_onnx(
+    network: Any,
+    collator: Collator,
+    file: Path,
+    head: BesideHead | None = None,
+    correction: Correction | None = None,
+) -> None:
+    """Write a classifier as an ONNX graph of any batch size and length.
+
+    Its inputs are those of the collator's batches, int64, shape [batch, sequence]; its output is
+    `logits`, fp32, shape [batch, C]. Weights of 2 GB and more go to a second file beside it.
+
+    Args:
+        network: The classifier, on the CPU, in fp32.
+        collator: Two texts or more, from which the graph is traced.
+        file: Where to write.
+        head: What gives the logits in place of the last layer, if anything does.
+        correction: What is applied to the logits, if anything is.
+
+    Raises:
+        MissingExtraError: If a package is missing.
+        RunError: If the classifier cannot be expressed as a graph.
+    """
+    require_onnx()
+    batch = collator(np.argsort(-collator.tokens.lengths, kind="stable")[:2])
+    names, was_training = list(batch), network.training
+    network.eval()
+    shapes = tuple({0: "batch", 1: "sequence"} for _ in names)
+    try:
+        with _with_head(network, head), _silence(), torch.no_grad():
+            program = torch.onnx.export(
+                _Logits(network, names, correction),
+                tuple(batch.values()),
+                input_names=names,
+                output_names=[OUTPUT],
+                dynamic_shapes=(shapes,),
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        kind = type(network).__name__
+        raise RunError(
+            f"The model, a {kind}, cannot be expressed in ONNX: {_first_line(error)}",
+            "Export it as it is: leave --format onnx out.",
+        ) from error
+    finally:
+        network.train(was_training)
+    assert program is not None
+    # It would tell the paths of this machine's packages, a thousand times.
+    _package("onnx_ir.passes.common").ClearMetadataAndDocStringPass()(program.model)
+    program.save(file)
+
+
+class OnnxModel:
+    """An ONNX graph that `write_onnx` wrote, in ONNX Runtime on the CPU."""
+
+    def __init__(self, file: Path) -> None:
+        runtime = _package("onnxruntime")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = runtime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+
+    def logits(
+        self, collator: Collator, batches: Sequence[NDArray[np.integer]]
+    ) -> NDArray[np.float32]:
+        """Logits of the collator's rows, shape [N, C]; `batches` are cuts of 0..N-1."""
+        found = []
+        for rows in batches:
+            batch = collator(rows)
+            found += self._session.run([OUTPUT], {n: batch[n].numpy() for n in self._inputs})
+        return np.concatenate(found)
+
+
+def check_texts(tokenizer: Any, columns: int, max_length: int) -> list[list[str]]:
+    """Texts of the tokenizer's own words, of 1 token to more than it keeps; the same every time.
+
+    Args:
+        tokenizer: Whose words they are.
+        columns: 1, or 2 for pairs.
+        max_length: Tokens that are kept of a text.
+    """
+    rng = np.random.default_rng(0)
+    special = set(tokenizer.all_special_ids)
+    usual = np.array([i for i in range(len(tokenizer)) if i not in special] or [0])
+    sizes = np.geomspace(1, max_length + 8, _CHECKED_TEXTS).round().astype(int)
+    rng.shuffle(sizes)  # so that the texts of a batch differ in length
+    return [
+        [
+            tokenizer.convert_tokens_to_string(
+                tokenizer.convert_ids_to_tokens(rng.choice(usual, size).tolist())
+            )
+            for size in sizes
+        ]
+        for _ in range(columns)
+    ]
+
+
+def check_batches(rows: int) -> list[NDArray[np.int64]]:
+    """Cuts of 0..rows-1 of several sizes, one of them alone.
+
+    Examples:
+        >>> [batch.tolist() for batch in check_batches(9)]
+        [[0], [1, 2], [3, 4, 5, 6, 7], [8]]
+    """
+    cuts: list[NDArray[np.int64]] = []
+    start = 0
+    while start < rows:
+        size = _BATCH_SIZES[len(cuts) % len(_BATCH_SIZES)]
+        cuts.append(np.arange(start, min(rows, start + size)))
+        start += size
+    return cuts
+
+
+def collate(tokenizer: Any, texts: Sequence[Sequence[str]], max_length: int) -> Collator:
+    """A collator of texts, as predictions use it."""
+    return make_collator(tokenizer, tokenize(tokenizer, texts, max_length))
+
+
+class _Logits(torch.nn.Module):
+    """A classifier with positional inputs whose output is a tensor."""
+
+    scale: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, network: Any, names: Sequence[str], correction: Correction | None) -> None:
+        super().__init__()
+        self._network, self._names = network, names
+        self._is_corrected = correction is not None
+        if correction is not None:
+            self.register_buffer("scale", _floats(correction.scale))
+            self.register_buffer("bias", _floats(correction.bias))
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        logits = self._network(**dict(zip(self._names, inputs, strict=True))).logits
+        return logits * self.scale + self.bias if self._is_corrected else logits
+
+
+class _NearestMeanLayer(torch.nn.Module):
+    """`NearestMean` in place of a last layer."""
+
+    center: torch.Tensor
+    means: torch.Tensor
+    of_means: torch.Tensor
+
+    def __init__(self, head: NearestMean) -> None:
+        super().__init__()
+        self.register_buffer("center", _floats(head.center))
+        self.register_buffer("means", _floats(head.means))
+        self.register_buffer("of_means", _floats((head.means**2).sum(axis=1)))
+        self._sharpness = head.sharpness
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        points = _unit(features - self.center)
+        of_points = (points * points).sum(dim=-1, keepdim=True)
+        products = points @ self.means.transpose(0, 1)
+        return -self._sharpness * (of_points - 2 * products + self.of_means)
+
+
+class _GatedLayer(torch.nn.Module):
+    """`GatedAlignment` on top of a last layer."""
+
+    factor: torch.Tensor
+    shift: torch.Tensor
+    gate: torch.Tensor
+
+    def __init__(self, head: GatedAlignment, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        for name in ("factor", "shift", "gate"):
+            self.register_buffer(name, _floats(getattr(head, name)))
+        self._offset = head.offset
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        gated = (features * self.gate).sum(dim=-1, keepdim=True)
+        trust = torch.sigmoid(gated + self._offset)
+        return (1 + trust * self.factor) * self.layer(features) + trust * self.shift
+
+
+class _CosineLayer(torch.nn.Module):
+    """`CosineHead` in place of a last layer."""
+
+    weight: torch.Tensor
+
+    def __init__(self, weight: NDArray[np.floating], sharpness: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", _floats(sharpness * unit_rows(weight)))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return _unit(features) @ self.weight.transpose(0, 1)
+
+
+@contextmanager
+def _with_head(network: Any, head: BesideHead | None) -> Iterator[None]:
+    """Put a head where the network's last layer is, for the time of the block."""
+    if head is None:
+        yield
+        return
+    layer = find_head(network)
+    name = next((n for n, module in network.named_modules() if module is layer), None)
+    if layer is None or name is None:
+        raise ConfigError(
+            "The run's head reads what the model's last linear layer does, and it has none.",
+            "Export it as it is: leave --format onnx out.",
+        )
+    replacement: torch.nn.Module
+    if isinstance(head, NearestMean):
+        replacement = _NearestMeanLayer(head)
+    elif isinstance(head, GatedAlignment):
+        replacement = _GatedLayer(head, layer)
+    else:
+        replacement = _CosineLayer(head.weight, head.sharpness)
+    network.set_submodule(name, replacement)
+    try:
+        yield
+    finally:
+        network.set_submodule(name, layer)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporter's remarks on packages and on itself from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0].replace("_", "-")
+        raise MissingExtraError(
+            f"--format onnx needs the package {package}, which is not installed.",
+            "Install it: pip install 'dsample-cli[onnx]'",
+        ) from error
+
+
+def _unit(rows: torch.Tensor) -> torch.Tensor:
+    lengths = rows.norm(dim=-1, keepdim=True)
+    return rows / lengths.clamp(min=_SMALLEST_NORM)
+
+
+def _floats(values: NDArray[np.floating]) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values)).float()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
