@@ -4,7 +4,7 @@ The command line, environment variables and config files all end here. Field nam
 names with underscores; `to_options` writes what `dsample train --config` reads back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -35,6 +35,8 @@ LOSS_NAMES = (
     "equalization",
     "ldam",
 )
+# What a training can report its epochs to; each is the name of a package.
+TRACKERS = ("tensorboard", "wandb", "mlflow")
 # Their functions are in training/contrastive.py.
 CONTRASTIVE_FORMS = ("supervised", "balanced")
 
@@ -87,7 +89,7 @@ class TrainConfig:
     loss: str = "ce"
     correct: str = AUTO
     target_prior: str = "uniform"
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     smoothing_many: float = 0.4
     smoothing_few: float = 0.1
     class_weight: str = "balanced"
@@ -129,6 +131,7 @@ class TrainConfig:
     keep_checkpoints: bool = False
     checkpoint_steps: int = 0
     record_draws: bool = False
+    report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -217,8 +220,9 @@ class TrainConfig:
         for name in values:
             if name not in names:
                 raise ConfigError(f"Unknown option '{name}'.", did_you_mean(name, names))
-        if isinstance(values.get("text_column"), list):
-            values["text_column"] = tuple(values["text_column"])
+        for name in ("text_column", "report_to"):
+            if isinstance(values.get(name), list):
+                values[name] = tuple(values[name])
         return cls(**values)
 
     def _check_names(self) -> None:
@@ -244,6 +248,10 @@ class TrainConfig:
             if value not in choices:
                 flag = option.replace("_", "-")
                 raise ConfigError(f"Unknown --{flag} '{value}'.", did_you_mean(value, choices))
+        for tracker in self.report_to:
+            if tracker not in TRACKERS:
+                hint = did_you_mean(tracker, (*TRACKERS, "none"))
+                raise ConfigError(f"Unknown --report-to '{tracker}'.", hint)
         if self.groups is not None:
             parse_thresholds(self.groups)
 
@@ -316,6 +324,7 @@ PAPER_PRESET: dict[str, Any] = {
     "score": "softmax",
     "temperature": 1.0,
     "loss": "ce",
+    "label-smoothing": 0.0,
     "correct": "none",
 }
 
@@ -342,6 +351,23 @@ def parse_thresholds(text: str) -> tuple[int, int]:
             "For example --groups 100,20: many above 100, few below 20.",
         )
     return high, low
+
+
+def parse_trackers(words: Sequence[str]) -> tuple[str, ...]:
+    """Read names of trackers, with commas between them or not; `none` stands for no tracker.
+
+    Raises:
+        ConfigError: If `none` is one of several.
+
+    Examples:
+        >>> parse_trackers(["tensorboard,wandb", "tensorboard"]), parse_trackers(["none"])
+        (('tensorboard', 'wandb'), ())
+    """
+    names = [name.strip() for word in words for name in word.split(",")]
+    chosen = tuple(dict.fromkeys(filter(None, names)))
+    if "none" in chosen and len(chosen) > 1:
+        raise ConfigError("--report-to none goes with no other.", "Leave one of them out.")
+    return () if chosen == ("none",) else chosen
 
 
 def parse_number_or_auto(text: str, option: str) -> str | float:

@@ -28,16 +28,17 @@ _SMALLEST_SHARE = 1e-8
 _SMALLEST_COMPLEMENT = 1e-12
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.1) -> Tensor:
     """Cross-entropy of each example: the usual loss.
 
     loss[i] = -sum_c t[c] log p[i, c], with t[c] = (1 - s) [c = y[i]] + s / C
 
     When: The default: the schedule alone decides what the model is trained for.
+        A little smoothing makes it less sure of itself; on 150 classes the correction afterwards
+        gained more with it.
     Cost: None.
     Risk: The model learns the class shares that it was shown. Where a scored epoch has the last
-        word, its probabilities are too high for rare classes. Smoothing makes it less sure of
-        itself, of rare classes too.
+        word, its probabilities are too high for rare classes.
 
     Args:
         logits: Shape [B, C].
@@ -55,7 +56,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
         Smoothing: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
 
     Examples:
-        >>> cross_entropy(torch.tensor([[2.0, 1.0, 0.1]]), torch.tensor([0]))
+        >>> cross_entropy(torch.tensor([[2.0, 1.0, 0.1]]), torch.tensor([0]), label_smoothing=0)
         tensor([0.4170])
     """
     check_loss_options(label_smoothing=label_smoothing)
@@ -158,7 +159,7 @@ def weighted_cross_entropy(
         tensor([0.2317])
     """
     weights = loss_weights(counts, class_weight, weight_beta)
-    losses = cross_entropy(logits, labels)
+    losses = _negative_log_likelihood(logits, labels)
     return (weights / (share * weights).sum())[labels].to(losses.dtype) * losses
 
 
@@ -191,7 +192,7 @@ def focal_loss(logits: Tensor, labels: Tensor, focal_gamma: float = 2.0) -> Tens
         tensor([0.0485])
     """
     check_loss_options(focal_gamma=focal_gamma)
-    losses = cross_entropy(logits, labels)
+    losses = _negative_log_likelihood(logits, labels)
     return _complement(-losses) ** focal_gamma * losses
 
 
@@ -234,7 +235,7 @@ def soft_f1_loss(logits: Tensor, labels: Tensor, f1_weight: float = 0.5) -> Tens
     f1 = 2 * (probs * truth).sum(dim=0) / (probs.sum(dim=0) + examples + 1e-8)
     is_present = (examples > 0).to(f1.dtype)
     macro_f1 = (f1 * is_present).sum() / is_present.sum()
-    return (1 - f1_weight) * cross_entropy(logits, labels) + f1_weight * (1 - macro_f1)
+    return (1 - f1_weight) * _negative_log_likelihood(logits, labels) + f1_weight * (1 - macro_f1)
 
 
 def balanced_softmax_loss(logits: Tensor, labels: Tensor, share: Tensor) -> Tensor:
@@ -302,7 +303,7 @@ def logit_adjusted_loss(logits: Tensor, labels: Tensor, share: Tensor, tau: floa
     """
     check_loss_options(tau=tau)
     logits = _exact(logits)
-    return cross_entropy(logits + tau * _log_share(share, logits), labels)
+    return _negative_log_likelihood(logits + tau * _log_share(share, logits), labels)
 
 
 def vs_loss(
@@ -385,7 +386,7 @@ def dice_loss(
         tensor([0.1312])
     """
     check_loss_options(dice_alpha=dice_alpha, dice_smooth=dice_smooth)
-    log_prob = -cross_entropy(logits, labels)
+    log_prob = -_negative_log_likelihood(logits, labels)
     overlap = _complement(log_prob) ** dice_alpha * log_prob.exp()
     return 1 - (2 * overlap + dice_smooth) / (overlap + 1 + dice_smooth)
 
@@ -433,7 +434,7 @@ def seesaw_loss(
     log_probs = log_softmax(logits.detach(), dim=-1)
     of_label = _of_label(log_probs, labels).clamp_min(math.log(0.01))
     punishing = seesaw_q * (log_probs - of_label[:, None]).clamp_min(0)
-    return cross_entropy(logits + sparing + punishing, labels)
+    return _negative_log_likelihood(logits + sparing + punishing, labels)
 
 
 def equalization_loss(
@@ -486,7 +487,7 @@ def equalization_loss(
     # From torch's own generator, whose state a checkpoint holds.
     is_dropped = torch.rand(logits.shape, device=logits.device) < equalization_drop
     is_dropped &= (share < threshold) & (_one_hot(labels, logits) == 0)
-    return cross_entropy(logits.masked_fill(is_dropped, -torch.inf), labels)
+    return _negative_log_likelihood(logits.masked_fill(is_dropped, -torch.inf), labels)
 
 
 def ldam_loss(
@@ -532,7 +533,9 @@ def ldam_loss(
     check_loss_options(ldam_margin=ldam_margin, ldam_scale=ldam_scale)
     logits = _exact(logits)
     margins = ldam_margins(counts, ldam_margin).to(logits.dtype)
-    return cross_entropy(logits - ldam_scale * margins * _one_hot(labels, logits), labels)
+    return _negative_log_likelihood(
+        logits - ldam_scale * margins * _one_hot(labels, logits), labels
+    )
 
 
 LOSSES: dict[str, Loss] = {
@@ -608,6 +611,11 @@ def ldam_margins(counts: Tensor, ldam_margin: float = 0.5) -> Tensor:
     """
     counts = counts.clamp_min(1)
     return ldam_margin * (counts.min() / counts) ** 0.25
+
+
+def _negative_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log p of each example's label, shape [B], in fp32."""
+    return _cross_entropy(_exact(logits), labels, reduction="none")
 
 
 def _exact(logits: Tensor) -> Tensor:

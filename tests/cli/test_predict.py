@@ -77,7 +77,7 @@ def test_a_row_is_predicted_as_in_training(predict, trained):
     stored = {r["row"]: r for r in read_lines(trained.run / "predictions-validation.jsonl")}
     again = predict(trained.data).lines
     for row, record in stored.items():
-        assert again[row]["probabilities"] == pytest.approx(record["probabilities"], abs=0.02)
+        assert again[row]["probabilities"] == pytest.approx(record["probabilities"], abs=0.05)
 
 
 def test_the_data_can_be_left_out_and_the_list_cut(predict, rows_file):

@@ -92,8 +92,8 @@ def test_balanced_weights_reach_it_on_natural_shares():
 @pytest.mark.parametrize(
     ("loss", "shares", "options"),
     [
-        ("ce", [NATURAL], {}),
-        ("ce", [SOFTMAX], {}),
+        ("ce", [NATURAL], {"label_smoothing": 0.0}),
+        ("ce", [SOFTMAX], {"label_smoothing": 0.0}),
         ("weighted", [INVERSE], {}),  # corrected twice
         ("logit-adjusted", [NATURAL], {"tau": 2.0}),
     ],

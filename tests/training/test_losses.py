@@ -50,7 +50,7 @@ def batch(classes=4, size=8, missing=2, dtype=torch.float64):
 
 
 GOLDEN = [
-    ("ce", {}, (0.417030, 0.720694, 1.363264)),
+    ("ce", {"label_smoothing": 0.0}, (0.417030, 0.720694, 1.363264)),
     ("focal", {"focal_gamma": 2}, (0.048492, 0.190097, 0.754972)),
     ("soft-f1", {"f1_weight": 1}, (0.539831,) * 3),
     ("balanced-softmax", {}, (0.189684, 1.789619, 1.803191)),
@@ -65,7 +65,7 @@ GOLDEN = [
     ),
 ]
 GOLDEN_MEANS = [
-    ("ce", {}, 0.833663),
+    ("ce", {"label_smoothing": 0.0}, 0.833663),
     ("ce", {"label_smoothing": 0.1}, 0.879218),
     ("focal", {}, 0.331187),
     ("soft-f1", {"f1_weight": 0.5}, (0.833663 + 0.539831) / 2),
@@ -143,15 +143,20 @@ def test_the_margins_are_those_of_the_data_whatever_is_drawn():
     ("name", "options", "other", "other_options"),
     [
         ("balanced-softmax", {}, "logit-adjusted", {"tau": 1.0}),
-        ("logit-adjusted", {"tau": 0.0}, "ce", {}),
+        ("logit-adjusted", {"tau": 0.0}, "ce", {"label_smoothing": 0.0}),
         ("vs", {"vs_gamma": 0.0, "tau": 0.7}, "logit-adjusted", {"tau": 0.7}),
-        ("focal", {"focal_gamma": 0.0}, "ce", {}),
-        ("soft-f1", {"f1_weight": 0.0}, "ce", {}),
-        ("weighted", {"class_weight": "effective-number", "weight_beta": 0.0}, "ce", {}),
-        ("seesaw", {"seesaw_p": 0.0, "seesaw_q": 0.0}, "ce", {}),
-        ("equalization", {"equalization_drop": 0.0}, "ce", {}),
-        ("equalization", {"equalization_share": 0.0}, "ce", {}),
-        ("ldam", {"ldam_margin": 0.0}, "ce", {}),
+        ("focal", {"focal_gamma": 0.0}, "ce", {"label_smoothing": 0.0}),
+        ("soft-f1", {"f1_weight": 0.0}, "ce", {"label_smoothing": 0.0}),
+        (
+            "weighted",
+            {"class_weight": "effective-number", "weight_beta": 0.0},
+            "ce",
+            {"label_smoothing": 0.0},
+        ),
+        ("seesaw", {"seesaw_p": 0.0, "seesaw_q": 0.0}, "ce", {"label_smoothing": 0.0}),
+        ("equalization", {"equalization_drop": 0.0}, "ce", {"label_smoothing": 0.0}),
+        ("equalization", {"equalization_share": 0.0}, "ce", {"label_smoothing": 0.0}),
+        ("ldam", {"ldam_margin": 0.0}, "ce", {"label_smoothing": 0.0}),
         (
             "label-aware-smoothing",
             {"smoothing_many": 0.2, "smoothing_few": 0.2},
@@ -167,7 +172,7 @@ def test_a_special_case_is_another_loss(name, options, other, other_options):
 @pytest.mark.parametrize("kind", ["balanced", "one-minus-share", "effective-number"])
 def test_equal_counts_weigh_nothing(kind):
     found = losses("weighted", share=EQUAL / 100, counts=EQUAL, class_weight=kind)
-    assert torch.allclose(found, losses("ce"))
+    assert torch.allclose(found, losses("ce", label_smoothing=0.0))
 
 
 @every_loss

@@ -16,6 +16,7 @@ from dsample_cli.training.tokenization import make_collator, tokenize
 LOGITS = torch.tensor([[2.0, 1.0, 0.1], [0.5, 0.2, 1.0], [1.2, 0.3, -0.5]])
 LABELS = torch.tensor([0, 2, 1])
 COUNTS = torch.tensor([60.0, 30.0, 10.0])
+PLAIN = {"label_smoothing": 0.0}
 TEXTS = ["a b c", "d", "b d a c b a d", "c c"] * 6
 
 
@@ -34,9 +35,9 @@ def test_the_config_knows_every_loss():
 
 
 def test_the_objective_divides_by_the_update_not_by_the_forward_pass():
-    objective = Objective("ce", LABELS, COUNTS)
+    objective = Objective("ce", LABELS, COUNTS, PLAIN)
     half = objective(Outputs, torch.arange(3), num_items_in_batch=6)
-    assert half.item() == pytest.approx(cross_entropy(LOGITS, LABELS).sum().item() / 6)
+    assert half.item() == pytest.approx(cross_entropy(LOGITS, LABELS, **PLAIN).sum().item() / 6)
     assert objective.sum / objective.examples == pytest.approx(0.833663, abs=1e-6)
     objective.restart()
     assert (objective.sum, objective.examples) == (0, 0)
@@ -45,7 +46,7 @@ def test_the_objective_divides_by_the_update_not_by_the_forward_pass():
 def test_the_objective_looks_labels_up_by_row_and_tells_what_it_saw():
     codes, seen = torch.tensor([1, 2, 0, 2, 1, 0]), []
     rows = torch.tensor([5, 3, 4])  # of the labels 0, 2, 1
-    objective = Objective("ce", codes, COUNTS, observe=lambda *step: seen.append(step))
+    objective = Objective("ce", codes, COUNTS, PLAIN, observe=lambda *step: seen.append(step))
     loss = objective(Outputs, rows)
     assert loss.item() == pytest.approx(0.833663, abs=1e-6)
     assert [t.tolist() for t in seen[0]] == [t.tolist() for t in (rows, LOGITS, LABELS)]
@@ -69,8 +70,8 @@ def test_the_objective_goes_by_the_share_of_the_epoch():
 
 
 def test_the_objective_weighs_the_classes_of_an_epoch():
-    objective, rows = Objective("ce", LABELS, COUNTS), torch.arange(3)
-    plain = cross_entropy(LOGITS, LABELS)
+    objective, rows = Objective("ce", LABELS, COUNTS, PLAIN), torch.arange(3)
+    plain = cross_entropy(LOGITS, LABELS, **PLAIN)
     weights = np.array([0.5, 1.0, 3.0])
     objective.restart(weights=weights)
     expected = (plain * torch.tensor([0.5, 3.0, 1.0])).mean().item()  # of the labels 0, 2, 1
