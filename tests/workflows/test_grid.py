@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dsample_cli.core.config import LOSS_NAMES, TrainConfig
 from dsample_cli.core.schedules import SCHEDULES, plans
-from dsample_cli.core.scores import SCORE_NAMES, make_score
+from dsample_cli.core.scores import SCORE_NAMES
 from dsample_cli.errors import ConfigError
 from dsample_cli.workflows.grid import (
     distinct,
@@ -20,6 +20,7 @@ from dsample_cli.workflows.grid import (
     split_values,
     sweep_key,
 )
+from dsample_cli.workflows.scoring import resolve_config_score
 
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}
 # Of each option some values that it may have.
@@ -125,15 +126,7 @@ def planned(config):
 
 
 def weights(config):
-    options = {
-        name: getattr(config, name) for name in ("power", "pressure", "hard_share", "easy_start")
-    }
-    if config.temperature != "auto":
-        options["temperature"] = config.temperature
-    if config.beta != "auto":
-        options["beta"] = config.beta
-    counts = np.array([70, 20, 10])
-    score = make_score(config.score, counts, config.planned_score_warmup, 8, **options)
+    score = resolve_config_score(config, np.array([70, 20, 10])).score
     acts = [score.acts_on_examples(epoch) for epoch in range(8)]
     return score.class_weights.tolist(), acts if score.example_names else []
 
