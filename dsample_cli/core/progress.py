@@ -42,23 +42,16 @@ class Silent:
     def epoch_finished(self, record: Mapping[str, Any]) -> None: ...
 
 
-class WarningsKept:
-    """Passes everything on to another listener and keeps the warnings, each once.
+class Forwarding:
+    """Passes everything on to another listener."""
 
-    Attributes:
-        warnings: In the order heard.
-    """
-
-    def __init__(self, listener: Listener, warnings: Sequence[str] = ()) -> None:
+    def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self.warnings = list(warnings)
 
     def note(self, message: str) -> None:
         self._listener.note(message)
 
     def warn(self, message: str) -> None:
-        if message not in self.warnings:
-            self.warnings.append(message)
         self._listener.warn(message)
 
     def phase(self, name: str, total: int | None = None) -> None:
@@ -72,3 +65,43 @@ class WarningsKept:
 
     def epoch_finished(self, record: Mapping[str, Any]) -> None:
         self._listener.epoch_finished(record)
+
+
+class WarningsKept(Forwarding):
+    """Keeps the warnings that it passes on, each once.
+
+    Attributes:
+        warnings: In the order heard.
+    """
+
+    def __init__(self, listener: Listener, warnings: Sequence[str] = ()) -> None:
+        super().__init__(listener)
+        self.warnings = list(warnings)
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+        super().warn(message)
+
+
+class ToldOnce(Forwarding):
+    """Passes each message on once.
+
+    Args:
+        listener: Hears it.
+        told: Messages that were heard; grows.
+    """
+
+    def __init__(self, listener: Listener, told: set[str]) -> None:
+        super().__init__(listener)
+        self._told = told
+
+    def note(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            super().note(message)
+
+    def warn(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            super().warn(message)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dsample_cli.data.read import iter_columns
+from dsample_cli.data.excerpts import iter_rows
 from dsample_cli.data.sources import DataSource
 
 # Rows that a class keeps whatever the others have, if it has them.
@@ -68,14 +68,8 @@ def read_texts(
         DataError: If the file is broken.
     """
     found: list[str] = []
-    first = 0
-    for batch in iter_columns(source, columns):
-        end = first + batch.num_rows
-        here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, end)] - first
-        first = end
-        if len(here):
-            chosen = pa.array(here)
-            found += joined_texts([batch.column(c).take(chosen) for c in columns], most_characters)
+    for _, batch in iter_rows(source, columns, rows):
+        found += joined_texts([batch.column(name) for name in columns], most_characters)
     return found
 
 

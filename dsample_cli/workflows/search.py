@@ -8,6 +8,7 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.progress import ToldOnce
 from dsample_cli.errors import ConfigError, MissingExtraError
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, FAILED, INTERRUPTED
@@ -27,7 +28,6 @@ from dsample_cli.workflows.sweep import (
     Board,
     Plan,
     SweepResult,
-    Told,
     Trainer,
     check_data,
     cuda_devices,
@@ -103,7 +103,7 @@ def search(
     seeds = list(grid.get(_SEED, (str(TrainConfig.seed),)))
     space, fixed = _read_space(grid)
     config, told = _check_space(space, fixed, seeds, read), set[str]()
-    data = check_data(config, Told(board.listener, told))
+    data = check_data(config, ToldOnce(board.listener, told))
     about = {"data": data, "grid": {name: list(values) for name, values in grid.items()}}
     identity = [point_key(config), sorted((n, sorted(map(str, v))) for n, v in grid.items())]
     stored = Sweep(workspace.path / "sweeps", digest(identity)[:8], about)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
-from dsample_cli.core.progress import Listener, Silent
+from dsample_cli.core.progress import Listener, Silent, ToldOnce
 from dsample_cli.data.sources import path_sha256
 from dsample_cli.errors import ConfigError, DsampleError, RunError
 from dsample_cli.evaluation.comparison import Difference
@@ -261,7 +261,7 @@ def sweep(
     """
     points = expand(grid, read)
     config, told = first_config(points), set[str]()
-    data = check_data(config, Told(board.listener, told))
+    data = check_data(config, ToldOnce(board.listener, told))
     _tell_same_plans(points, board.listener)
     about = {"data": data, "grid": {name: list(values) for name, values in grid.items()}}
     stored = Sweep(workspace.path / "sweeps", sweep_key(point.key for point in points), about)
@@ -636,41 +636,7 @@ def _seconds_an_epoch(run: Run, manifest: Mapping[str, Any]) -> float | None:
     return min((done - begun).total_seconds(), 2 * trained + 30) / len(records)
 
 
-class Told:
-    """Passes everything on to another listener, each message once.
-
-    Args:
-        listener: Hears it.
-        told: Messages that were heard.
-    """
-
-    def __init__(self, listener: Listener, told: set[str]) -> None:
-        self._listener, self._told = listener, told
-
-    def note(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            self._listener.note(message)
-
-    def warn(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            self._listener.warn(message)
-
-    def phase(self, name: str, total: int | None = None) -> None:
-        self._listener.phase(name, total)
-
-    def advance(self, count: int) -> None:
-        self._listener.advance(count)
-
-    def epoch_started(self, epoch: int, epochs: int) -> None:
-        self._listener.epoch_started(epoch, epochs)
-
-    def epoch_finished(self, record: Mapping[str, Any]) -> None:
-        self._listener.epoch_finished(record)
-
-
-class _Watched(Told):
+class _Watched(ToldOnce):
     """Looks at the epochs of a run; what is told of its evaluation stands in its report."""
 
     def __init__(
