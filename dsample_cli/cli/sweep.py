@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 # what is learned. All others take lists.
 SINGLE = frozenset(
     "data val test text_column label_column group_column labels unknown_labels encoding delimiter "
-    "target_prior groups keep_checkpoints checkpoint_steps record_draws report_to device preset "
-    "workspace json quiet debug".split()
+    "target_prior groups keep_checkpoints checkpoint_steps record_draws report_to device "
+    "gradient_checkpointing compile workers preset workspace json quiet debug".split()
 )
 _OTHER = frozenset({"resume", "config"})  # of `train`, with another meaning here or none
 _FIELDS = frozenset(field.name for field in fields(TrainConfig))

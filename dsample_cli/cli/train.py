@@ -104,6 +104,29 @@ def train(
         str, Option("--truncation-side", help="Which end of a long text is cut: right, left.")
     ] = _D.truncation_side,
     dropout: Annotated[float | None, Option("--dropout", help="Default: the model's own.")] = None,
+    freeze_embeddings: Annotated[
+        bool, Option("--freeze-embeddings", help="Do not train what comes before the layers.")
+    ] = False,
+    freeze_layers: Annotated[
+        int,
+        Option(
+            "--freeze-layers",
+            help="Do not train so many of the lowest layers, nor the embeddings below them.",
+        ),
+    ] = _D.freeze_layers,
+    lora: Annotated[
+        int,
+        Option(
+            "--lora",
+            help="Train adapters of this rank (8 is usual) and the head instead of the encoder; "
+            "they are merged into the saved model. 0 is off. Needs the extra peft.",
+            metavar="RANK",
+        ),
+    ] = _D.lora,
+    lora_alpha: Annotated[
+        float | None,
+        Option("--lora-alpha", help="lora: strength of the adapters. Default: twice the rank."),
+    ] = None,
     score: ScoreOption = _D.score,
     temperature: TemperatureOption = _D.temperature,
     minority_share: MinorityShareOption = None,
@@ -253,17 +276,31 @@ def train(
     target_prior: CorrectedForOption = _D.target_prior,
     epochs: EpochsOption = _D.epochs,
     batch_size: Annotated[
-        int, Option("--batch-size", help="Examples a step, per process.")
+        int, Option("--batch-size", help="Examples a batch, per process.")
     ] = _D.batch_size,
+    grad_accum: Annotated[
+        int,
+        Option(
+            "--grad-accum",
+            help="Batches a step of the optimizer: so many small ones train like a large one, in "
+            "the memory of a small one.",
+            metavar="N",
+        ),
+    ] = _D.grad_accum,
     lr: Annotated[
-        str, Option("--lr", help="Learning rate of the encoder: auto (by width) or a number.")
+        str,
+        Option(
+            "--lr",
+            help="Learning rate of the encoder: auto (by width; 5 times that with --lora) or a "
+            "number.",
+        ),
     ] = _D.lr,
     head_lr_factor: Annotated[
         str,
         Option(
             "--head-lr-factor",
-            help="The new head learns so much faster: auto (10; 1 for tiny, where all is new) or "
-            "a number.",
+            help="The new head learns so much faster: auto (10; 1 for tiny, where all is new; "
+            "with --lora a fifth of these) or a number.",
         ),
     ] = _D.head_lr_factor,
     lr_schedule: Annotated[
@@ -272,7 +309,14 @@ def train(
     lr_warmup: Annotated[
         float, Option("--lr-warmup", help="Share of the steps over which lr rises.")
     ] = _D.lr_warmup,
-    optimizer: Annotated[str, Option("--optimizer", help="adamw or adam.")] = _D.optimizer,
+    optimizer: Annotated[
+        str,
+        Option(
+            "--optimizer",
+            "--optim",
+            help="adamw, adam, or adafactor, which keeps a fraction of their state.",
+        ),
+    ] = _D.optimizer,
     weight_decay: Annotated[
         float, Option("--weight-decay", help="Of the weight matrices.")
     ] = _D.weight_decay,
@@ -295,6 +339,30 @@ def train(
     seed: SeedOption = _D.seed,
     device: DeviceOption = _D.device,
     precision: PrecisionOption = _D.precision,
+    gradient_checkpointing: Annotated[
+        bool,
+        Option(
+            "--gradient-checkpointing",
+            help="Compute the activations within layers twice instead of keeping them: less "
+            "memory, slower, the same result.",
+        ),
+    ] = False,
+    compile: Annotated[
+        bool,
+        Option(
+            "--compile",
+            help="Train a program that torch.compile makes of the model; with MiniLM on a CPU it "
+            "was slower, and took minutes to make.",
+        ),
+    ] = False,
+    workers: Annotated[
+        int,
+        Option(
+            "--workers",
+            help="Processes that make the batches beside the training; the result is the same.",
+            metavar="N",
+        ),
+    ] = _D.workers,
     groups: GroupsOption = None,
     preset: PresetOption = None,
     keep_checkpoints: Annotated[

@@ -35,6 +35,8 @@ LOSS_NAMES = (
     "equalization",
     "ldam",
 )
+# Their functions are in training/optimizers.py.
+OPTIMIZER_NAMES = ("adamw", "adam", "adafactor")
 # What a training can report its epochs to; each is the name of a package.
 TRACKERS = ("tensorboard", "wandb", "mlflow")
 # Their functions are in training/contrastive.py.
@@ -67,6 +69,10 @@ class TrainConfig:
     max_length: int = 128
     truncation_side: str = "right"
     dropout: float | None = None
+    freeze_embeddings: bool = False
+    freeze_layers: int = 0
+    lora: int = 0
+    lora_alpha: float | None = None
 
     score: str = "softmax"
     temperature: str | float = AUTO
@@ -115,6 +121,7 @@ class TrainConfig:
 
     epochs: str | int = AUTO
     batch_size: int = 32
+    grad_accum: int = 1
     lr: str | float = AUTO
     head_lr_factor: str | float = AUTO
     lr_schedule: str = "linear"
@@ -127,6 +134,9 @@ class TrainConfig:
     seed: int = 42
     device: str = AUTO
     precision: str = AUTO
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    workers: int = 0
     groups: str | None = None
     keep_checkpoints: bool = False
     checkpoint_steps: int = 0
@@ -173,6 +183,11 @@ class TrainConfig:
     def loss_options(self) -> dict[str, Any]:
         """Options of all losses, by name."""
         return {name: getattr(self, name) for name in LOSS_OPTIONS}
+
+    @property
+    def planned_lora_alpha(self) -> float:
+        """Alpha of LoRA as asked for; twice the rank otherwise."""
+        return 2.0 * self.lora if self.lora_alpha is None else self.lora_alpha
 
     @property
     def has_cosine_head(self) -> bool:
@@ -240,7 +255,7 @@ class TrainConfig:
             "unknown_labels": ("error", "drop"),
             "truncation_side": ("right", "left"),
             "lr_schedule": ("linear", "cosine", "constant"),
-            "optimizer": ("adamw", "adam"),
+            "optimizer": OPTIMIZER_NAMES,
             "device": (AUTO, "cpu", "cuda", "mps"),
             "precision": (AUTO, "fp32", "bf16", "fp16"),
         }.items():
@@ -258,6 +273,10 @@ class TrainConfig:
     def _check_numbers(self) -> None:
         for option, lowest in {
             "batch_size": 1,
+            "grad_accum": 1,
+            "freeze_layers": 0,
+            "lora": 0,
+            "workers": 0,
             "max_length": 4,
             "patience": 0,
             "seed": 0,
@@ -291,6 +310,9 @@ class TrainConfig:
             )
         if self.dropout is not None:
             _require(self, "dropout", 0 <= self.dropout < 1, "a share from 0 to below 1")
+        if self.lora_alpha is not None:
+            is_usable = 0 < self.lora_alpha < float("inf")
+            _require(self, "lora_alpha", is_usable, "above 0")
         if self.minority_share is not None:
             from dsample_cli.core.scores import parse_score
 

@@ -18,6 +18,13 @@ from dsample_cli.core.class_scores import Floats
 # (labels, predicted labels) -> how good they are, higher is better.
 Value = Callable[[NDArray[np.integer], NDArray[np.integer]], float]
 
+# Numbers that are worked on at once: what lies in a processor's cache is not read from memory
+# again, and no temporary is as large as the logits.
+_CELLS = 1 << 17
+
+# Of temperatures, how exactly the logarithm of one is found, and in how many steps at most.
+_LOWEST, _HIGHEST, _TOLERANCE, _MOST_STEPS = 0.05, 20.0, 1e-10, 200
+
 
 @dataclass(frozen=True)
 class Correction:
@@ -36,6 +43,11 @@ class Correction:
     def __call__(self, logits: NDArray[np.floating]) -> Floats:
         """Corrected logits, shape [N, C]."""
         return np.asarray(logits * self.scale + self.bias, dtype=np.float64)
+
+    def labels(self, logits: NDArray[np.floating]) -> NDArray[np.int64]:
+        """The label id of the highest corrected logit of each row, shape [N]."""
+        parts = [self(part).argmax(axis=1) for part in _parts(logits)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     def then(self, other: "Correction") -> "Correction":
         """This correction followed by another.
@@ -95,7 +107,7 @@ def logit_adjust(
         return Correction(np.ones(len(bias)), bias - bias.mean(), strengths)
 
     def value_of(pair: tuple[float, float]) -> float:
-        return value(labels, adjusted(*pair)(logits).argmax(axis=1))
+        return value(labels, adjusted(*pair).labels(logits))
 
     coarse = np.arange(0, 2.01, 0.5)
     a, b = _best(value_of, [(x, y) for x in coarse for y in coarse])
@@ -138,7 +150,7 @@ def tau_norm(
         return Correction(scale, -scale * head_bias, {"tau": tau})
 
     taus = [(round(0.1 * k, 1),) for k in range(21)]
-    (tau,) = _best(lambda t: value(labels, normed(*t)(logits).argmax(axis=1)), taus)
+    (tau,) = _best(lambda t: value(labels, normed(*t).labels(logits)), taus)
     return normed(tau)
 
 
@@ -218,22 +230,47 @@ def temperature(
     # How far the label is ahead of the others on average; nothing where all logits are equal.
     lead = of_label - of_others
 
-    def loss(log_temperature: float) -> float:
-        number = np.exp(log_temperature)
-        losses = log_losses(logits / number, labels) + doubt * lead / number
+    def slope(inverse: float) -> float:
+        """Derivative of the mean loss in 1/T: the mean logit under the model, less the label's."""
+        losses = _mean_logits(logits, inverse) - of_label + doubt * lead
         return float(np.average(losses, weights=weights))
 
-    low, high = np.log(0.05), np.log(20.0)
-    # Convex in 1/T, so unimodal in log T: golden section.
-    ratio = (np.sqrt(5) - 1) / 2
-    for _ in range(60):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if loss(left) < loss(right):
-            high = right
-        else:
-            low = left
-    number = float(np.exp((low + high) / 2))
+    number = 1 / _root(slope, 1 / _HIGHEST, 1 / _LOWEST)
     return Correction(np.full(n_classes, 1 / number), np.zeros(n_classes), {"temperature": number})
+
+
+def _mean_logits(logits: NDArray[np.floating], inverse: float) -> Floats:
+    """Mean of each row's logits under softmax(inverse logits), shape [N]."""
+    means = []
+    for part in _parts(logits):
+        weights = np.exp(inverse * (part - part.max(axis=1, keepdims=True)))
+        means.append(np.einsum("nc,nc->n", weights, part) / weights.sum(axis=1))
+    return np.concatenate(means)
+
+
+def _root(slope: Callable[[float], float], low: float, high: float) -> float:
+    """Where a rising function is 0, between two numbers above 0, or the end that is nearer to it.
+
+    The regula falsi of Illinois over the logarithms: about ten evaluations, of which each may be a
+    pass over all logits.
+    """
+    if (at_low := slope(low)) >= 0:
+        return low
+    if (at_high := slope(high)) <= 0:
+        return high
+    left, right, last, was_low = np.log(low), np.log(high), np.inf, None
+    for _ in range(_MOST_STEPS):
+        middle = (left * at_high - right * at_low) / (at_high - at_low)
+        value = slope(float(np.exp(middle)))
+        if value == 0 or abs(middle - last) < _TOLERANCE:
+            return float(np.exp(middle))
+        # An end that stays where it is counts half, or it would stay for ever.
+        if value < 0:
+            left, at_low, at_high = middle, value, at_high / (2 if was_low is True else 1)
+        else:
+            right, at_high, at_low = middle, value, at_low / (2 if was_low is False else 1)
+        last, was_low = middle, value < 0
+    return float(np.exp(last))
 
 
 CORRECTIONS: dict[str, Callable[..., Correction]] = {
@@ -246,9 +283,21 @@ CORRECTIONS: dict[str, Callable[..., Correction]] = {
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities of logits, shape [N, C]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponent = np.exp(shifted)
-    return exponent / exponent.sum(axis=1, keepdims=True)
+    probabilities = np.empty(logits.shape, np.float64)
+    for part, of_part in zip(_parts(logits), _parts(probabilities), strict=True):
+        np.subtract(part, part.max(axis=1, keepdims=True), out=of_part, dtype=np.float64)
+        np.exp(of_part, out=of_part)
+        of_part /= of_part.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def label_probabilities(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Floats:
+    """Probability of each row's label, shape [N]; those of the other classes are not kept."""
+    found = [
+        softmax(part)[np.arange(len(part)), of_part]
+        for part, of_part in zip(_parts(logits), _parts(labels, logits.shape[1]), strict=True)
+    ]
+    return np.concatenate([np.empty(0), *found])
 
 
 def log_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Floats:
@@ -258,9 +307,18 @@ def log_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Flo
         >>> log_losses(np.array([[2, 1, 0.1]]) / 2, np.array([0])).round(6)
         array([0.689777])
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    of_label = shifted[np.arange(len(labels)), labels]
-    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - of_label, dtype=np.float64)
+    losses = [np.empty(0)]
+    for part, of_part in zip(_parts(logits), _parts(labels, logits.shape[1]), strict=True):
+        shifted = part - part.max(axis=1, keepdims=True)
+        of_label = shifted[np.arange(len(of_part)), of_part]
+        losses.append(np.log(np.exp(shifted).sum(axis=1)) - of_label)
+    return np.concatenate(losses)
+
+
+def _parts(rows: NDArray[Any], n_classes: int | None = None) -> list[NDArray[Any]]:
+    """Views of some rows each, which together have so many classes' numbers as fit a cache."""
+    size = max(1, _CELLS // max(1, n_classes or rows.shape[1]))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _best(value_of: Callable[[Any], float], candidates: Iterable[tuple[float, ...]]) -> Any:

@@ -8,8 +8,9 @@ that grows with the square of the missing rows.
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from dsample_cli.data.numbering import number_values
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -77,12 +78,12 @@ def group_runs(
         groups: Group id per row, any numbers, shape [n].
         n_classes: Number of label ids.
     """
-    ids, names = pd.factorize(groups)
-    ids = ids.astype(np.int64)
+    ids = number_values(groups)
+    n_groups = int(ids.max(initial=-1)) + 1
     runs, rows = np.unique(ids * n_classes + codes, return_counts=True)
     run_groups, labels = np.divmod(runs, max(n_classes, 1))
-    first_runs = np.searchsorted(run_groups, np.arange(len(names) + 1))
-    sizes = np.bincount(ids, minlength=len(names))
+    first_runs = np.searchsorted(run_groups, np.arange(n_groups + 1))
+    sizes = np.bincount(ids, minlength=n_groups)
     return GroupRuns(ids, sizes, first_runs, labels, rows, n_classes)
 
 

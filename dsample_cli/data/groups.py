@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dsample_cli.data.normalize import normal_forms, without_digits
+from dsample_cli.data.numbering import number_values
 
 STRING_ARRAY_BYTES = 2**31 - 1
 # A form that comes with so many different numbers is a template; see `digits_tell_apart`.
@@ -106,7 +106,7 @@ def duplicate_groups(*arrays: pa.ChunkedArray) -> NDArray[np.int64]:
     ids = _value_ids(arrays[0])
     for array in arrays[1:]:
         more = _value_ids(array)
-        ids = pd.factorize(ids * (more.max(initial=0) + 1) + more)[0].astype(np.int64)
+        ids = number_values(ids * (more.max(initial=0) + 1) + more)
     return ids
 
 
@@ -121,7 +121,7 @@ def column_groups(array: pa.ChunkedArray) -> NDArray[np.int64]:
     lone = np.asarray(pc.equal(pc.binary_length(pc.fill_null(array, "")), 0))
     first_free = ids.max(initial=-1) + 1
     ids[lone] = first_free + np.arange(lone.sum())
-    return pd.factorize(ids)[0].astype(np.int64)
+    return number_values(ids)
 
 
 def merge_groups(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -141,13 +141,13 @@ def merge_groups(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.i
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    left = pd.factorize(a)[0]
-    right = pd.factorize(b)[0]
+    left = number_values(a)
+    right = number_values(b)
     n_left = int(left.max(initial=-1)) + 1
     size = n_left + int(right.max(initial=-1)) + 1
     edges = coo_array((np.ones(len(left), np.float32), (left, n_left + right)), shape=(size, size))
     component = connected_components(edges.tocsr(), directed=False)[1]
-    return pd.factorize(component[left])[0].astype(np.int64)
+    return number_values(component[left])
 
 
 def _with_room(array: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

@@ -83,6 +83,23 @@ def confusion_matrix(
     return cells.reshape(n_classes, n_classes)
 
 
+def class_totals(
+    y_true: NDArray[np.integer], y_pred: NDArray[np.integer], n_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Hits, support and predicted rows of each class, each of shape [C]; no matrix is made.
+
+    Examples:
+        >>> hits, support, predicted = class_totals(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+        >>> hits.tolist(), support.tolist(), predicted.tolist()
+        ([1, 1], [2, 1], [1, 2])
+    """
+    return (
+        np.bincount(y_true[y_true == y_pred], minlength=n_classes),
+        np.bincount(y_true, minlength=n_classes),
+        np.bincount(y_pred, minlength=n_classes),
+    )
+
+
 def summary_metrics(
     y_true: NDArray[np.integer], y_pred: NDArray[np.integer], n_classes: int
 ) -> dict[str, float]:
@@ -253,9 +270,12 @@ def negative_log_likelihood(
         >>> round(negative_log_likelihood(np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([0, 1])), 6)
         0.458145
     """
-    probabilities = np.asarray(probabilities)
-    of_truth = probabilities[np.arange(len(y_true)), y_true]
-    floored = np.maximum(of_truth, np.finfo(probabilities.dtype).eps).astype(np.float64)
+    return mean_log_loss(np.asarray(probabilities)[np.arange(len(y_true)), y_true])
+
+
+def mean_log_loss(of_truth: NDArray[np.floating]) -> float:
+    """Average of -log p, in nats, of the probabilities of the true classes, shape [N], N >= 1."""
+    floored = np.maximum(of_truth, np.finfo(of_truth.dtype).eps).astype(np.float64)
     return float(-np.log(floored).mean())
 
 

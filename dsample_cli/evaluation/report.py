@@ -31,6 +31,9 @@ from dsample_cli.evaluation.metrics import (
 )
 from dsample_cli.evaluation.ranking import average_precisions
 
+# Of more classes the matrix is written cell by cell, without the empty ones.
+MOST_CLASSES_IN_MATRIX = 1000
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -69,7 +72,7 @@ class Evaluation:
             "metrics": dict(self.metrics),
             "per_class": [asdict(report) for report in self.per_class],
             "groups": dict(self.groups),
-            "confusion": {"labels": list(self.labels), "matrix": self.confusion.tolist()},
+            "confusion": self._confusion_to_json(),
             "calibration": None if self.calibration is None else self.calibration.to_json(),
         }
         return answer | self._intervals_to_json(answer["per_class"])
@@ -80,6 +83,15 @@ class Evaluation:
         for key in ("per_class", "confusion", "calibration"):
             del answer[key]
         return answer
+
+    def _confusion_to_json(self) -> dict[str, Any]:
+        """The labels and `matrix`; of many classes `cells`: true id, predicted id and rows."""
+        labels = list(self.labels)
+        if len(labels) <= MOST_CLASSES_IN_MATRIX:
+            return {"labels": labels, "matrix": self.confusion.tolist()}
+        true, predicted = np.nonzero(self.confusion)
+        cells = np.column_stack([true, predicted, self.confusion[true, predicted]])
+        return {"labels": labels, "cells": cells.tolist()}
 
     def _intervals_to_json(self, per_class: list[dict[str, Any]]) -> dict[str, Any]:
         if self.intervals is None or self.group_intervals is None:
@@ -178,15 +190,12 @@ def most_confused(
         >>> most_confused(np.array([[4, 1, 0], [2, 1, 0], [0, 0, 1]]), ["a", "b", "c"])
         [('b', 'a', 2), ('a', 'b', 1)]
     """
-    mistakes = np.array(confusion)
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[: max(count, 0)]
-    cells = (divmod(int(cell), len(labels)) for cell in order)
-    return [
-        (labels[true], labels[predicted], int(mistakes[true, predicted]))
-        for true, predicted in cells
-        if mistakes[true, predicted] > 0
-    ]
+    true, predicted = np.nonzero(confusion)
+    is_mistake = true != predicted
+    true, predicted = true[is_mistake], predicted[is_mistake]
+    rows = np.asarray(confusion)[true, predicted]
+    order = np.argsort(-rows, kind="stable")[: max(count, 0)]
+    return [(labels[true[k]], labels[predicted[k]], int(rows[k])) for k in order]
 
 
 def _class_reports(

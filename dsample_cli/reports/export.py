@@ -23,5 +23,7 @@ def print_export(console: Console, result: Any) -> None:
             f"Checked on {found.texts} texts of up to {found.longest} tokens: no logit differs "
             f"from the run's by more than {found.largest_difference:.1e}."
         )
+    if result.int8 is not None:
+        console.print(Text(clean(str(result.int8))))
     if result.pushed is not None:
         console.print(f"Uploaded to {clean(result.pushed)}")

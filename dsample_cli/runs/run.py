@@ -1,6 +1,6 @@
 """One run's directory: its manifest, its files, its lock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,13 @@ import tomli_w
 from filelock import FileLock, Timeout
 
 from dsample_cli.errors import RunError
-from dsample_cli.runs.files import read_json, write_json, write_json_lines, write_text
+from dsample_cli.runs.files import (
+    atomic_writer,
+    read_json,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 
 SCHEMA = 1
 
@@ -135,10 +141,12 @@ class Run:
         head = f"# Repeat this run with: dsample train --config config.toml{further}\n"
         write_text(self.config_file, head + tomli_w.dumps(options))
 
-    def write_split(self, rows: dict[str, list[int]]) -> None:
+    def write_split(self, rows: Mapping[str, Iterable[int]]) -> None:
         """Write split.csv: for each split the 0-based data rows of the file that it came from."""
-        lines = [f"{row},{split}" for split, numbers in rows.items() for row in numbers]
-        write_text(self.split_file, "\n".join(["row,split", *lines]) + "\n")
+        with atomic_writer(self.split_file) as file:
+            file.write("row,split\n")
+            for split, numbers in rows.items():
+                file.writelines(f"{row},{split}\n" for row in numbers)
 
     def write_epochs(self, records: list[dict[str, Any]]) -> None:
         """Write epochs.jsonl anew."""
@@ -187,7 +195,7 @@ class FollowedRun(Run):
 
     def write_config(self, options: dict[str, Any], how: str | None = None) -> None: ...
 
-    def write_split(self, rows: dict[str, list[int]]) -> None: ...
+    def write_split(self, rows: Mapping[str, Iterable[int]]) -> None: ...
 
     def write_epochs(self, records: list[dict[str, Any]]) -> None: ...
 

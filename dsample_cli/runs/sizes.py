@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Part -> patterns of the files and folders in a run that belong to it; what is left is "other".
 PARTS = {
-    "model": ("model", "head.safetensors"),
+    "model": ("model", "head.safetensors", "onnx", "onnx-int8"),
     "checkpoints": ("checkpoints",),
     "predictions": ("predictions-*.jsonl",),
     "features": ("features-*.npz",),

@@ -1,5 +1,6 @@
 """Several processes of one run (torchrun, accelerate launch): rank 0 alone writes and prints."""
 
+import functools
 import os
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ def join(use_cpu: bool) -> None:
 
 def leave() -> None:
     """Part from the other processes after all of them are done."""
+    _cpu_group.cache_clear()
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
@@ -67,7 +69,24 @@ def gather(value: T) -> list[T]:
     return values
 
 
+def gather_at_main(value: T) -> list[T]:
+    """The values of all processes, in the order of their ranks, at rank 0; nothing elsewhere.
+
+    Any one thread of a process may call it: it sends over the CPU, whatever the backend.
+    """
+    if is_alone():
+        return [value]
+    values: list[Any] | None = [None] * size() if rank() == 0 else None
+    dist.gather_object(value, values, dst=0, group=_cpu_group())
+    return values or []
+
+
 def wait_for_all() -> None:
     """Return when every process has come here."""
     if not is_alone():
         dist.barrier()
+
+
+@functools.cache
+def _cpu_group() -> Any:
+    return dist.new_group(backend="gloo")

@@ -107,6 +107,23 @@ def longest_input(model: Any, tokenizer: Any, max_length: int) -> int:
     return min(max_length, tokenizer.model_max_length)
 
 
+def checkpoint_activations(model: Any) -> None:
+    """Have a model forget the activations within its layers and compute them again when needed.
+
+    Raises:
+        ConfigError: If the model's class cannot.
+    """
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        raise ConfigError(
+            f"--gradient-checkpointing: this model ({type(model).__name__}) cannot do it.",
+            "Leave it out; a smaller --batch-size with --grad-accum saves memory with any model.",
+        )
+    # transformers 6 will have the newer name alone.
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    # Reentrant checkpoints would lose the gradient below frozen embeddings.
+    (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
+
+
 def find_minilm() -> str:
     """Folder of the packaged all-MiniLM-L6-v2 when it is installed, else its hub id.
 

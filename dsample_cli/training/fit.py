@@ -1,6 +1,8 @@
 """Train one model under a schedule: the only call that the train workflow makes into this room."""
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ from dsample_cli.core.scores import Score
 from dsample_cli.core.selection import replay
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
+from dsample_cli.training.attention import use_short_attention
 from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
+from dsample_cli.training.compiling import require_compiler
 from dsample_cli.training.contrastive import ContrastiveTerm, TwoViewCollator
 from dsample_cli.training.cosine import (
     mean_feature_length,
@@ -29,9 +33,16 @@ from dsample_cli.training.cosine import (
     take_cosine_head,
 )
 from dsample_cli.training.devices import Device
-from dsample_cli.training.encoders import load_for_training, longest_input
+from dsample_cli.training.dropout import use_quick_dropout
+from dsample_cli.training.encoders import (
+    checkpoint_activations,
+    load_for_training,
+    longest_input,
+)
+from dsample_cli.training.freezing import freeze
 from dsample_cli.training.inference import predict_logits
 from dsample_cli.training.interrupts import deferred_interrupts
+from dsample_cli.training.lora import LORA_LR_FACTOR, add_lora, merge_lora
 from dsample_cli.training.memory import ExampleMemory
 from dsample_cli.training.objective import Objective
 from dsample_cli.training.optim import auto_head_lr_factor, auto_lr, build_optimizer
@@ -43,6 +54,7 @@ from dsample_cli.training.trainer import Course, make_trainer
 from dsample_cli.training.vocabulary import compact_embedding, expand_embedding, used_tokens
 
 Columns = Sequence[Sequence[str]]
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,8 @@ def prepare(
     device: Device,
 ) -> Fitting:
     """Load the model and tokenize; settles what the config leaves to the model."""
+    if config.compile:
+        require_compiler(device.type)
     set_seed(config.seed)
     model, tokenizer = load_for_training(
         config.model,
@@ -108,16 +122,17 @@ def prepare(
         config.dropout,
         config.truncation_side,
     )
+    if device.type == "cpu":
+        use_quick_dropout(model)
+        use_short_attention(model)
+    freeze(model, config.freeze_layers, config.freeze_embeddings)
+    if config.lora:
+        add_lora(model, config.lora, config.planned_lora_alpha)
     config = replace(
         config,
         max_length=longest_input(model, tokenizer, config.max_length),
-        lr=auto_lr(model) if config.lr == AUTO else config.lr,
-        head_lr_factor=(
-            auto_head_lr_factor(config.model)
-            if config.head_lr_factor == AUTO
-            else config.head_lr_factor
-        ),
     )
+    config = _with_learning_rates(config, model)
     train = tokenize(tokenizer, texts, config.max_length)
     if config.has_cosine_head:
         put_cosine_head(model, config.ldam_scale)
@@ -129,6 +144,18 @@ def prepare(
     )
     _compact(model, tokenizer, train, validation)
     return Fitting(config, model, tokenizer, device, label_names, train, codes, validation)
+
+
+def _with_learning_rates(config: TrainConfig, model: Any) -> TrainConfig:
+    """The config with numbers in place of "auto"; under adapters the head learns as ever."""
+    lr, factor = auto_lr(model), auto_head_lr_factor(config.model)
+    if config.lora:
+        lr, factor = LORA_LR_FACTOR * lr, factor / LORA_LR_FACTOR
+    return replace(
+        config,
+        lr=lr if config.lr == AUTO else config.lr,
+        head_lr_factor=factor if config.head_lr_factor == AUTO else config.head_lr_factor,
+    )
 
 
 def _compact(
@@ -179,6 +206,7 @@ def fit(
             fitting, score, checkpoints_dir, hooks, earlier_records, on_restart, trackers
         )
     best_epoch = _restore_best(fitting.model, recorder)
+    merge_lora(fitting.model)
     expand_embedding(fitting.model)
     head = None
     if fitting.config.has_cosine_head and not recorder.was_stopped:
@@ -201,6 +229,8 @@ def _train(
 ) -> EpochRecorder:
     config, model, codes = fitting.config, fitting.model, fitting.train_codes
     model.to(fitting.device.type)
+    if config.gradient_checkpointing:
+        checkpoint_activations(model)
     schedule = config.make_schedule()
     checkpoint = newest_checkpoint(checkpoints_dir)
     remove_newer(checkpoints_dir, checkpoint.step if checkpoint else -1)
@@ -221,6 +251,7 @@ def _train(
         config.seed,
         config.order,
         in_pairs=config.contrastive > 0,
+        grad_accum=config.grad_accum,
     )
     objective = Objective(
         config.loss,
@@ -245,8 +276,11 @@ def _train(
         resumed=resumed,
     )
     lengths = epoch_lengths(sampler.counts, score, schedule, config.planned_epochs)
+    step_size = batch_size * config.grad_accum
     course = Course(
-        sum(-(-length // batch_size) for length in lengths), len(records), resumed.steps
+        sum(-(-length // step_size) for length in lengths),
+        len(records),
+        resumed.steps * config.grad_accum,
     )
     # `prepare` has replaced every "auto" by a number.
     trainer = make_trainer(
@@ -269,8 +303,22 @@ def _train(
     )
     if trackers:
         recorder.report = trainer.log
-    trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+    with _rare_collections():
+        trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
     return recorder
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Spare steps Python's search for garbage in the hundred thousands of objects of libraries."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _contrast(config: TrainConfig, model: Any) -> ContrastiveTerm | None:
@@ -324,5 +372,6 @@ def _restore_best(model: Any, recorder: EpochRecorder) -> int:
     if recorder.was_stopped or best is None or best == last:
         return last if best is None else best
     distributed.wait_for_all()  # until rank 0 has written the file
-    load_model(model, str(recorder.best_file), device=str(model.device))
+    # Frozen weights are not in the file.
+    load_model(model, str(recorder.best_file), strict=False, device=str(model.device))
     return best

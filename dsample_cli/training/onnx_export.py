@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,8 @@ from dsample_cli.core.corrections import Correction
 from dsample_cli.core.heads import BesideHead, GatedAlignment, NearestMean, unit_rows
 from dsample_cli.errors import ConfigError, MissingExtraError, RunError
 from dsample_cli.training.heads import find_head
-from dsample_cli.training.tokenization import Collator, make_collator, tokenize
+from dsample_cli.training.inference import batch_tokens, token_batches
+from dsample_cli.training.tokenization import Collator
 
 OUTPUT = "logits"
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -94,6 +95,9 @@ class OnnxModel:
         runtime = _package("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = torch.get_num_threads()
+        # Each batch has a shape of its own: plans for the memory of all of them would only pile up.
+        options.enable_mem_pattern = False
         self._session = runtime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
@@ -108,6 +112,52 @@ class OnnxModel:
             batch = collator(rows)
             found += self._session.run([OUTPUT], {n: batch[n].numpy() for n in self._inputs})
         return np.concatenate(found)
+
+    def predict(
+        self, collator: Collator, on_rows: Callable[[int], None] = lambda count: None
+    ) -> NDArray[np.float32]:
+        """Logits of all rows of the collator in their order, shape [N, C].
+
+        Args:
+            collator: Rows to predict, one or more.
+            on_rows: Called with the number of rows after each batch.
+        """
+        batches = token_batches(collator.tokens.lengths, batch_tokens("cpu"))
+        found = []
+        for rows in batches:
+            found.append(self.logits(collator, [rows]))
+            on_rows(len(rows))
+        logits = np.concatenate(found)
+        logits[np.concatenate(batches)] = logits.copy()
+        return logits
+
+
+def quantize(source: Path, file: Path) -> None:
+    """Write a graph with its weights in int8, and its activations made so as they come.
+
+    One scale a column and 7 of the 8 bits: MiniLM lost 0.25 points of macro-F1 on clinc_lt's test
+    rows, 0.6 with one scale a matrix and 8 bits, at the same speed; and where a CPU lacks VNNI,
+    sums of 8 bits overflow.
+
+    Args:
+        source: A graph that `write_onnx` wrote.
+        file: Where to write.
+
+    Raises:
+        MissingExtraError: If a package is missing.
+    """
+    quantization = _package("onnxruntime.quantization")
+    model = _package("onnx").load(source)
+    # The quantiser turns weights around and would find them at odds with the shapes told here.
+    del model.graph.value_info[:]
+    with _silence(None):
+        quantization.quantize_dynamic(
+            model,
+            file,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+        )
 
 
 def check_texts(tokenizer: Any, columns: int, max_length: int) -> list[list[str]]:
@@ -148,11 +198,6 @@ def check_batches(rows: int) -> list[NDArray[np.int64]]:
         cuts.append(np.arange(start, min(rows, start + size)))
         start += size
     return cuts
-
-
-def collate(tokenizer: Any, texts: Sequence[Sequence[str]], max_length: int) -> Collator:
-    """A collator of texts, as predictions use it."""
-    return make_collator(tokenizer, tokenize(tokenizer, texts, max_length))
 
 
 class _Logits(torch.nn.Module):
@@ -256,9 +301,13 @@ def _with_head(network: Any, head: BesideHead | None) -> Iterator[None]:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the exporter's remarks on packages and on itself from the user."""
-    logger = logging.getLogger("torch.onnx")
+def _silence(name: str | None = "torch.onnx") -> Iterator[None]:
+    """Keep the exporter's remarks on packages and on itself from the user.
+
+    Args:
+        name: Of its logger; None for the root, which ONNX Runtime's quantiser writes to.
+    """
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -275,7 +324,7 @@ def _package(name: str) -> Any:
     except ImportError as error:
         package = name.partition(".")[0].replace("_", "-")
         raise MissingExtraError(
-            f"--format onnx needs the package {package}, which is not installed.",
+            f"ONNX needs the package {package}, which is not installed.",
             "Install it: pip install 'dsample-cli[onnx]'",
         ) from error
 

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from dsample_cli.training.optimizers import OPTIMIZERS
+
 # A width of 384 (MiniLM) learns well at 2e-4; wider encoders want less, by the square of the width
 # (5e-5 at 768, 2.8e-5 at 1024). Narrow ones, made from scratch, stop gaining above 1e-3.
 _REFERENCE_WIDTH, _REFERENCE_LR, _HIGHEST_LR = 384, 2e-4, 1e-3
@@ -43,14 +45,14 @@ def build_optimizer(
     weight_decay: float = 0.01,
     kind: str = "adamw",
 ) -> torch.optim.Optimizer:
-    """Adam or AdamW with a faster head; biases and norms are not decayed.
+    """An optimizer with a faster head; biases and norms are not decayed.
 
     Args:
         model: A transformers sequence classifier.
         lr: Learning rate of the encoder.
         head_lr_factor: The head learns this many times faster.
         weight_decay: Of the weight matrices.
-        kind: "adamw" or "adam".
+        kind: Name of the optimizer.
     """
     head = head_parameter_names(model)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -59,10 +61,8 @@ def build_optimizer(
             rate = lr * head_lr_factor if name in head else lr
             decay = weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
-    make = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
-    return make(
-        [{"params": p, "lr": rate, "weight_decay": d} for (rate, d), p in groups.items()],
-        fused=True,
+    return OPTIMIZERS[kind](
+        [{"params": p, "lr": rate, "weight_decay": d} for (rate, d), p in groups.items()]
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_model
+from safetensors.torch import save_file
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
@@ -22,6 +22,7 @@ from dsample_cli.core.schedules import Schedule
 from dsample_cli.core.selection import Progress, advance, should_stop
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
+from dsample_cli.training.freezing import trained_weights
 from dsample_cli.training.memory import ExampleMemory
 from dsample_cli.training.objective import Objective
 from dsample_cli.training.sampler import EpochSampler
@@ -119,14 +120,18 @@ class EpochRecorder(TrainerCallback, ExportableState):
         """The epoch in training."""
         return len(self.records)
 
+    @property
+    def _examples_a_step(self) -> int:
+        """Examples of a full optimizer step of all processes."""
+        return self.config.batch_size * self.config.grad_accum * distributed.size()
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of the recorder."""
         return {"args": {}, "attributes": asdict(self._saved)}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell how much there is to do, and how much a resumed run has done."""
-        batch = self.config.batch_size * args.world_size
-        self.hooks.listener.phase("training", state.max_steps * batch)
+        self.hooks.listener.phase("training", state.max_steps * self._examples_a_step)
         done = sum(sum(record["drawn"].values()) for record in self.records)
         self.hooks.listener.advance(done + sum(self.resumed.examples))
 
@@ -153,7 +158,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report progress; checkpoint and stop when it is time, but not in the last step."""
-        done = min(self.config.batch_size * args.world_size, self._left)
+        done = min(self._examples_a_step, self._left)
         self._left -= done
         self._steps += 1
         self.hooks.listener.advance(done)
@@ -294,8 +299,8 @@ class EpochRecorder(TrainerCallback, ExportableState):
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """Write a model's weights; the file appears whole or not at all."""
+    """Write what training changes of a model; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_model(getattr(model, "module", model), str(partial))
+    save_file(trained_weights(getattr(model, "module", model)), str(partial))
     partial.replace(path)

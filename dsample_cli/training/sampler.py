@@ -27,10 +27,12 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         codes: Label id of each training row, shape [N].
         score: What is drawn by.
         lengths: Tokens of each row, for bucketing, shape [N].
-        batch_size: Rows of one step of all processes together.
+        batch_size: Rows of one forward pass of all processes together.
         seed: Of all draws.
         order: What natural epochs read: "shuffled" or "file". File order is not bucketed.
         in_pairs: Whether rows of a class are to stand together in a batch.
+        grad_accum: Batches of an optimizer step. Their rows are chosen as those of one batch would
+            be, so that several small batches make the step of a large one.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         seed: int,
         order: str = "shuffled",
         in_pairs: bool = False,
+        grad_accum: int = 1,
     ) -> None:
         self._drawer = EpochDrawer(codes, score, seed, order)
         self._lengths = lengths
         self._batch_size = batch_size
+        self._step_size = batch_size * grad_accum
         self._order = order
         self._paired_codes = codes if in_pairs else None
         self._rows = np.empty(0, dtype=np.int32)
@@ -62,7 +66,7 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         self._rows = draw.rows
         if self._order != "file":
             self._rows = bucket_by_length(
-                draw.rows, self._lengths, self._batch_size, draw.rng, codes=self._paired_codes
+                draw.rows, self._lengths, self._step_size, draw.rng, codes=self._paired_codes
             )
         self._size = len(self._rows)
         return draw
@@ -75,6 +79,11 @@ class EpochSampler(torch.utils.data.Sampler[int]):
     @property
     def steps(self) -> int:
         """Optimizer steps of the planned epoch."""
+        return -(-self._size // self._step_size)
+
+    @property
+    def batches(self) -> int:
+        """Batches of the planned epoch that each process takes; the last step may have fewer."""
         return -(-self._size // self._batch_size)
 
     def __len__(self) -> int:

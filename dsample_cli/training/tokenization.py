@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -129,4 +130,4 @@ def make_collator(
 
 
 def _flatten(lists: Sequence[Sequence[int]], total: int) -> NDArray[np.int32]:
-    return np.fromiter((i for ids in lists for i in ids), dtype=np.int32, count=total)
+    return np.fromiter(chain.from_iterable(lists), dtype=np.int32, count=total)

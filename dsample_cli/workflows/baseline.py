@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dsample_cli.core.progress import Listener
-from dsample_cli.data.facts import FileFacts
 from dsample_cli.data.folds import stratified_folds
 from dsample_cli.data.groups import normalized_groups
 from dsample_cli.data.label_doubts import LabelDoubts
@@ -19,6 +18,9 @@ from dsample_cli.data.sources import DataSource
 from dsample_cli.data.subset import BETWEEN_TEXTS, KEPT_ROWS, read_texts, stratified_subset
 from dsample_cli.runs.workspace import RememberedBaseline, Workspace
 from dsample_cli.workflows.datasets import Datasets, Part
+
+if TYPE_CHECKING:  # it loads pandas, for which training need not wait
+    from dsample_cli.data.facts import FileFacts
 
 FOLDS = 5
 FEWEST_ROWS = 10
@@ -68,7 +70,7 @@ class CrossCheck:
 
 def cross_check(
     source: DataSource,
-    facts: FileFacts,
+    facts: "FileFacts",
     wants_baseline: bool,
     wants_doubts: bool,
     listener: Listener,
@@ -139,7 +141,7 @@ def cross_check(
     return CrossCheck(baseline, doubts)
 
 
-def remember(workspace: Workspace, facts: FileFacts, baseline: Baseline) -> None:
+def remember(workspace: Workspace, facts: "FileFacts", baseline: Baseline) -> None:
     """Keep a file's baseline in the workspace, for the runs that will be trained on it."""
     workspace.remember_baseline(
         RememberedBaseline(
@@ -215,7 +217,7 @@ def _impossible(n_rows: int, n_classes: int) -> str | None:
     return None
 
 
-def _most_rows(facts: FileFacts) -> int:
+def _most_rows(facts: "FileFacts") -> int:
     lengths = np.sum([_lengths(text) for text in facts.sample.texts], axis=0, dtype=np.float64)
     return _affordable(len(facts.names), float(lengths.mean()))
 

@@ -4,9 +4,11 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.config import CORRECT_NAMES, TrainConfig
+from dsample_cli.core.names import did_you_mean
 from dsample_cli.core.progress import Listener, WarningsKept
 from dsample_cli.core.sampling import count_classes
+from dsample_cli.errors import ConfigError
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, Run
 from dsample_cli.runs.workspace import Workspace
@@ -49,6 +51,8 @@ def correct(
     Raises:
         DsampleError: If the run, its data or the options cannot be used.
     """
+    if method not in CORRECT_NAMES:
+        raise ConfigError(f"Unknown --method '{method}'.", did_you_mean(method, CORRECT_NAMES))
     manifest = completed_manifest(parent)
     config = replace(
         TrainConfig.from_options(manifest["config"]), correct=method, target_prior=target_prior

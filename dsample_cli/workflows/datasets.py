@@ -17,9 +17,11 @@ from dsample_cli.data.shortfalls import links_not_kept
 from dsample_cli.data.sources import DataSource, absolute_path
 from dsample_cli.data.splits import stratified_split
 from dsample_cli.data.table import TextTable, read_text_table, usable_rows
+from dsample_cli.data.texts import Texts, release_unused
 from dsample_cli.errors import DataError
 
 SPLITS = ("train", "validation", "test")
+RowNumbers = Sequence[int] | NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,14 @@ class Part:
         path: Its file, or the pattern of its files.
         sha256: Of the file or files, see `TextTable`.
         rows: 0-based data rows of the file or files, shape [n].
-        texts: One list of texts per text column.
+        texts: The texts of each text column.
         codes: Label id of each row, shape [n].
     """
 
     path: str
     sha256: str
     rows: NDArray[np.int64]
-    texts: tuple[list[str], ...]
+    texts: tuple[Sequence[str], ...]
     codes: NDArray[np.int32]
 
     def manifest_entry(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def with_absolute_files(config: TrainConfig) -> TrainConfig:
 def load_datasets(
     config: TrainConfig,
     listener: Listener,
-    stored_rows: Mapping[str, Sequence[int]] | None = None,
+    stored_rows: Mapping[str, RowNumbers] | None = None,
 ) -> Datasets:
     """Read and split the data of a run.
 
@@ -106,11 +108,16 @@ def load_datasets(
             "Check --label-column, or add examples of the other classes.",
         )
     split = stored_rows or _split(table, rows, codes, names, config, listener)
-    parts = {name: _part(table, rows, codes, split[name]) for name in SPLITS if split.get(name)}
+    parts = {
+        name: _part(table, rows, codes, split[name])
+        for name in SPLITS
+        if name in split and len(split[name])
+    }
     for name, path in (("validation", config.val), ("test", config.test)):
         if path is not None:
             parts[name] = _read_part(path, table, names, config, listener)
     _check_training_counts(parts["train"], names)
+    release_unused()
     return Datasets(names, table.text_columns, table.label_column, table.rows, parts)
 
 
@@ -132,12 +139,12 @@ def read_labelled(
     for note in table.notes:
         listener.note(note)
     _, rows, codes = _known_rows(table, names, unknown_labels, listener)
-    return _part(table, rows, codes, rows.tolist())
+    return _part(table, rows, codes, rows)
 
 
-def texts_of(table: TextTable, rows: NDArray[np.integer]) -> tuple[list[str], ...]:
-    """Texts of some rows, a list per text column; a missing half of a pair becomes empty."""
-    return tuple([text or "" for text in column.take(rows).to_pylist()] for column in table.texts)
+def texts_of(table: TextTable, rows: NDArray[np.integer]) -> tuple[Sequence[str], ...]:
+    """Texts of some rows by text column; a missing half of a pair becomes empty."""
+    return tuple(Texts(column.take(rows)) for column in table.texts)
 
 
 def _read_part(
@@ -206,12 +213,12 @@ def _split(
     names: Sequence[str],
     config: TrainConfig,
     listener: Listener,
-) -> dict[str, list[int]]:
+) -> dict[str, NDArray[np.int64]]:
     """Rows of each split that comes from the training file."""
     validation_share = 0.0 if config.val else config.val_size
     test_share = 0.0 if config.test else config.test_size
     if validation_share + test_share == 0:
-        return {"train": rows.tolist()}
+        return {"train": rows}
     linked = linked_rows(
         [column.take(rows) for column in table.texts],
         None if table.groups is None else table.groups.take(rows),
@@ -229,11 +236,11 @@ def _split(
             f"{len(split.only_in_train)} classes are too small to split, or their rows belong "
             f"together, and stay in train: {few}{more}. No held-out figure covers them."
         )
-    return {name: rows[split.parts == i].tolist() for i, name in enumerate(SPLITS)}
+    return {name: rows[split.parts == i] for i, name in enumerate(SPLITS)}
 
 
 def _part(
-    table: TextTable, rows: NDArray[np.int64], codes: NDArray[np.int32], wanted: Sequence[int]
+    table: TextTable, rows: NDArray[np.int64], codes: NDArray[np.int32], wanted: RowNumbers
 ) -> Part:
     chosen = np.asarray(wanted, dtype=np.int64)
     places = np.searchsorted(rows, chosen)

@@ -268,6 +268,7 @@ def _training_facts(completed: Completed) -> list[tuple[str, str]]:
     model = config.model
     epochs = f"{len(completed.records)}, of which the weights of epoch {completed.best_epoch}"
     rows = ", ".join(f"{len(p.rows):,} {name} ({Path(p.path).name})" for name, p in parts.items())
+    batches = f"{config.batch_size}" + (f" x {config.grad_accum}" if config.grad_accum > 1 else "")
     facts = {
         "Model": os.path.basename(model) if os.path.isabs(model) else model,
         "Rows": rows,
@@ -275,7 +276,7 @@ def _training_facts(completed: Completed) -> list[tuple[str, str]]:
         "Schedule": config.schedule,
         "Loss": config.loss,
         "Epochs": f"{epochs} (from 0) were kept",
-        "Batch size and learning rate": f"{config.batch_size}, {_shown(config.lr)}",
+        "Batch size and learning rate": f"{batches}, {_shown(config.lr)}",
         "Seed": str(config.seed),
     }
     return list(facts.items())

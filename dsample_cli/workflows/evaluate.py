@@ -35,6 +35,7 @@ from dsample_cli.runs.run import COMPLETED, Run
 from dsample_cli.workflows.correction import prior_shift
 from dsample_cli.workflows.datasets import read_labelled
 from dsample_cli.workflows.model import open_model
+from dsample_cli.workflows.predictions import whole_probabilities
 
 # Slices that are evaluated: those with the most rows.
 MOST_SLICES = 50
@@ -440,7 +441,7 @@ def _stored_predictions(run: Run, manifest: dict[str, Any], split: str, extras: 
         truth = np.array([ids[r["true"]] for r in records], dtype=np.int32)
         # Stored probabilities are rounded, so the nearest two may be equal; the label is not.
         predicted = np.array([ids[r["label"]] for r in records], dtype=np.int32)
-        probabilities = np.array([[r["probabilities"][n] for n in names] for r in records])
+        probabilities = whole_probabilities(records, names)
     except (KeyError, TypeError) as error:
         raise RunError(
             f"{run.predictions_file(split)} is damaged.",

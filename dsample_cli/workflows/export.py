@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dsample_cli import __version__
 from dsample_cli.core.names import did_you_mean
 from dsample_cli.core.progress import Listener
@@ -19,17 +17,25 @@ from dsample_cli.runs.files import new_folder, read_json, write_json, write_text
 from dsample_cli.runs.run import Run
 from dsample_cli.workflows.evaluate import completed_manifest
 from dsample_cli.workflows.hub import check_hub_access, push_folder
-from dsample_cli.workflows.model import has_head_beside, is_kept_beside, open_model
+from dsample_cli.workflows.model import has_head_beside, is_kept_beside
+from dsample_cli.workflows.onnx_engine import (
+    Agreement,
+    Int8Loss,
+    open_graph,
+    write_checked,
+    write_int8,
+)
 
 TRANSFORMERS, ONNX = "transformers", "onnx"
 FORMATS = (TRANSFORMERS, ONNX)
-# Most that a logit of the ONNX model may differ by from the run's.
-TOLERANCE = 1e-4
+_WITHOUT_ONNX = "Export it as it is: leave --format onnx out."
 
 FACTS_FILE, ONNX_FILE, CARD_FILE = "dsample.json", "model.onnx", "README.md"
 _SCHEMA = 1
 _WEIGHTS = "model.safetensors"
 _NEEDED = ("config.json", _WEIGHTS)
+# What the card of an ONNX model says of its logits.
+_COMPARED = "they were compared with the run's when it was written."
 # Of config.json and tokenizer_config.json: where this machine had them from.
 _OF_THIS_MACHINE = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
 
@@ -52,21 +58,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How far the ONNX model is from the run.
-
-    Attributes:
-        largest_difference: Of any logit.
-        texts: That were compared.
-        longest: Tokens of the longest of them.
-    """
-
-    largest_difference: float
-    texts: int
-    longest: int
-
-
-@dataclass(frozen=True)
 class ExportResult:
     """What was exported.
 
@@ -75,8 +66,9 @@ class ExportResult:
         folder: Where it is; None when it was uploaded alone.
         format: "transformers" or "onnx".
         files: Name -> bytes.
-        agreement: Of ONNX.
+        agreement: Of ONNX, before it is made int8.
         pushed: Address on the hub.
+        int8: What int8 costs; None when it is not wanted.
     """
 
     run: str
@@ -85,6 +77,7 @@ class ExportResult:
     files: Mapping[str, int]
     agreement: Agreement | None
     pushed: str | None
+    int8: Int8Loss | None = None
 
     @property
     def bytes(self) -> int:
@@ -93,6 +86,7 @@ class ExportResult:
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON object of `dsample export --json`."""
+        int8 = {} if self.int8 is None else {"int8": self.int8.to_json()}
         return {
             "run": self.run,
             "path": None if self.folder is None else str(self.folder.absolute()),
@@ -101,10 +95,13 @@ class ExportResult:
             "bytes": self.bytes,
             "largest_difference": self.agreement and self.agreement.largest_difference,
             "pushed": self.pushed,
+            **int8,
         }
 
 
-def export(run: Run, target: Target, listener: Listener, format: str) -> ExportResult:
+def export(
+    run: Run, target: Target, listener: Listener, format: str, is_int8: bool = False
+) -> ExportResult:
     """Write a run's model, tokenizer, card and facts to a folder, and upload it where asked.
 
     Args:
@@ -112,6 +109,7 @@ def export(run: Run, target: Target, listener: Listener, format: str) -> ExportR
         target: Where to.
         listener: Hears of progress.
         format: "transformers" or "onnx".
+        is_int8: Whether the weights of the ONNX model become int8.
 
     Raises:
         DsampleError: If the run, the folder or the hub cannot be used, or if the ONNX model does
@@ -130,16 +128,16 @@ def export(run: Run, target: Target, listener: Listener, format: str) -> ExportR
         _replaceable(target.folder, target.is_forced)  # told before the work, not after
     if target.repo is not None:
         check_hub_access(target.repo)
-    agreement, pushed = None, None
+    pushed = None
     with ExitStack() as stack:
         if target.folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            agreement = _write(run, manifest, folder, target.repo, format, listener)
+            found = _write(run, manifest, folder, target.repo, format, is_int8, listener)
         else:
             folder = target.folder
             replaced = _replaceable(folder, target.is_forced)
             with new_folder(folder, replaced) as hidden:
-                agreement = _write(run, manifest, hidden, target.repo, format, listener)
+                found = _write(run, manifest, hidden, target.repo, format, is_int8, listener)
         files = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
         if target.repo is not None:
             listener.phase("uploading")
@@ -149,7 +147,8 @@ def export(run: Run, target: Target, listener: Listener, format: str) -> ExportR
             except RunError as error:
                 written = "" if target.folder is None else f" The export is in {folder}."
                 raise RunError(error.message + written, error.hint) from error
-    return ExportResult(run.id, target.folder, format, files, agreement, pushed)
+    agreement, int8 = found
+    return ExportResult(run.id, target.folder, format, files, agreement, pushed, int8)
 
 
 def _require_files(run: Run, manifest: Mapping[str, Any]) -> None:
@@ -202,8 +201,9 @@ def _write(
     folder: Path,
     repo: str | None,
     format: str,
+    is_int8: bool,
     listener: Listener,
-) -> Agreement | None:
+) -> tuple[Agreement | None, Int8Loss | None]:
     is_onnx = format == ONNX
     for file in sorted(run.model_dir.iterdir()):
         if file.is_file() and not (is_onnx and file.name == _WEIGHTS):
@@ -213,48 +213,47 @@ def _write(
             entries = read_json(folder / name)
             own = {key: value for key, value in entries.items() if key not in _OF_THIS_MACHINE}
             write_json(folder / name, own)
-    agreement = _write_onnx(run, manifest, folder, listener) if is_onnx else None
+    agreement, int8 = None, None
+    if is_onnx:
+        agreement, int8 = _write_onnx(run, manifest, folder, is_int8, listener)
     if run.head_file.is_file() and not is_onnx:
         shutil.copyfile(run.head_file, folder / run.head_file.name)
-    _write_card(folder, repo, manifest, is_onnx, listener)
+    _write_card(folder, repo, manifest, is_onnx, int8, listener)
     if manifest["config"]["model"] == "tiny":
         listener.note("tokenizer.json holds words of the training texts: tiny made it of them.")
     facts = _facts(run, manifest, format)
+    if int8 is not None:
+        # Where the rows are is known to this machine alone.
+        facts["int8"] = {k: v for k, v in int8.to_json().items() if k != "reason"}
     write_json(folder / FACTS_FILE, facts | {"files": sorted(f.name for f in folder.iterdir())})
-    return agreement
+    return agreement, int8
 
 
-def _write_onnx(run: Run, manifest: dict[str, Any], folder: Path, listener: Listener) -> Agreement:
-    """Write the ONNX model and hold it to the run's logits.
+def _write_onnx(
+    run: Run, manifest: dict[str, Any], folder: Path, is_int8: bool, listener: Listener
+) -> tuple[Agreement, Int8Loss | None]:
+    """Write the ONNX model, held to the run's logits, and in int8 if that is wanted.
 
     Raises:
-        RunError: If they differ.
+        RunError: If the logits differ.
     """
-    from dsample_cli.training import onnx_export
-
-    listener.phase("writing the ONNX model")
-    model = open_model(run, manifest, "cpu", "fp32")
-    texts = onnx_export.check_texts(
-        model.tokenizer, len(manifest["text_columns"]), model.max_length
-    )
-    collator = onnx_export.collate(model.tokenizer, texts, model.max_length)
     file = folder / ONNX_FILE
-    onnx_export.write_onnx(model.network, collator, file, model.head, model.correction)
-    listener.phase("checking the ONNX model")
-    batches = onnx_export.check_batches(len(texts[0]))
-    found = onnx_export.OnnxModel(file).logits(collator, batches)
-    difference = float(np.abs(found - model.logits(texts)).max())
-    if not difference <= TOLERANCE:  # nan is a difference too
-        raise RunError(
-            f"The ONNX model's outputs differ from the run's by up to {difference:.2g}, and only "
-            f"{TOLERANCE:g} is allowed, so nothing was written.",
-            "Export it as it is: leave --format onnx out.",
-        )
-    return Agreement(difference, len(texts[0]), int(collator.tokens.lengths.max()))
+    if not is_int8:
+        return write_checked(run, manifest, file, listener, _WITHOUT_ONNX), None
+    with tempfile.TemporaryDirectory() as other:
+        source = Path(other) / ONNX_FILE
+        agreement = write_checked(run, manifest, source, listener, _WITHOUT_ONNX)
+        model = open_graph(run, manifest, source)
+        return agreement, write_int8(run, manifest, source, file, model, listener)
 
 
 def _write_card(
-    folder: Path, repo: str | None, manifest: dict[str, Any], is_onnx: bool, listener: Listener
+    folder: Path,
+    repo: str | None,
+    manifest: dict[str, Any],
+    is_onnx: bool,
+    int8: Int8Loss | None,
+    listener: Listener,
 ) -> None:
     file = folder / CARD_FILE
     if not file.is_file():
@@ -263,9 +262,19 @@ def _write_card(
     card = file.read_text(encoding="utf-8")
     if is_onnx:
         card = onnx_card(card, manifest["config"]["max-length"], len(manifest["text_columns"]))
+    if int8 is not None:
+        card = card.replace(_COMPARED, _quantised(int8), 1)
     if repo is not None:
         card = hub_card(card, repo)
     write_text(file, card)
+
+
+def _quantised(int8: Int8Loss) -> str:
+    measured = "What that costs was not measured." if int8.reason is not None else str(int8)
+    return (
+        "they were compared with the run's before the weights were quantised to int8 (dynamic "
+        f"quantisation of ONNX Runtime). {measured}"
+    )
 
 
 def _facts(run: Run, manifest: dict[str, Any], format: str) -> dict[str, Any]:

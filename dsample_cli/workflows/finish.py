@@ -24,7 +24,7 @@ from dsample_cli.workflows.correction import NONE, Choice, Wish, choose_correcti
 from dsample_cli.workflows.datasets import Datasets, Part
 from dsample_cli.workflows.documents import Completed, make_card, make_report, reliabilities
 from dsample_cli.workflows.model import TrainedModel
-from dsample_cli.workflows.predictions import prediction_record
+from dsample_cli.workflows.predictions import prediction_record, stored_classes
 
 HELD_OUT = ("validation", "test")
 
@@ -176,10 +176,11 @@ def write_predictions(
     run: Run, split: str, part: Part, probabilities: NDArray, names: Sequence[str]
 ) -> None:
     """Write predictions-<split>.jsonl: predictions with the true label, without the text."""
+    top = stored_classes(len(names))
     write_json_lines(
         run.predictions_file(split),
         (
-            prediction_record(row, probs, names) | {"true": names[code]}
+            prediction_record(row, probs, names, top) | {"true": names[code]}
             for row, probs, code in zip(
                 part.rows.tolist(), probabilities, part.codes.tolist(), strict=True
             )

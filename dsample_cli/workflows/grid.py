@@ -228,12 +228,16 @@ def inert_options(options: Mapping[str, Any]) -> frozenset[str]:
         acting |= {"contrastive_form"} | _acting(kinds["contrastive"], [chosen["contrastive_form"]])
     if chosen["drw"]:
         acting |= {"drw_start", "drw_beta"}
+    if int(chosen["lora"]):
+        acting |= {"lora_alpha"}
     if chosen["minority_share"] is not None:
         acting -= {"temperature"}
     if chosen["class_weight"] != "effective-number":
         acting -= {"weight_beta"}
     own = {name for of_kind in kinds.values() for names in of_kind.values() for name in names}
-    return frozenset({"score", "contrastive_form", "drw_start", "drw_beta", *own} - acting)
+    return frozenset(
+        {"score", "contrastive_form", "drw_start", "drw_beta", "lora_alpha", *own} - acting
+    )
 
 
 def _acting(options: Mapping[str, frozenset[str]], names: Iterable[str]) -> set[str]:

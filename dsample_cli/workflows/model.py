@@ -1,6 +1,7 @@
 """A trained run's model, ready to answer."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from dsample_cli.runs.run import Run
 
 if TYPE_CHECKING:
     from dsample_cli.training.devices import Device
+    from dsample_cli.training.onnx_export import OnnxModel
     from dsample_cli.training.tokenization import Collator
 
 # What run.json calls the head of a run that was trained with one.
 COSINE = "cosine"
+# Texts from which on it is worth while to pack a model's weights.
+_MANY_TEXTS = 100
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class TrainedModel:
         head: What gives the logits in place of the last layer, which cannot hold it.
         correction: What the last layer cannot hold, applied to the logits.
         shift: Class prior of the model and the one that its probabilities are to stand for.
+        graph: What gives the logits in place of network, head and correction, all of which it has;
+            the network is None then.
     """
 
     network: Any
@@ -41,6 +47,7 @@ class TrainedModel:
     head: BesideHead | None = None
     correction: Correction | None = None
     shift: tuple[Floats, Floats] | None = None
+    graph: "OnnxModel | None" = None
 
     def logits(
         self,
@@ -48,15 +55,26 @@ class TrainedModel:
         on_rows: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.floating]:
         """Logits of texts (a sequence per text column), shape [N, C]."""
-        if self.head is None:
-            from dsample_cli.training.inference import predict_logits
+        return self.collated_logits(self.collate(texts), on_rows)
 
-            collator, n_classes = self._collator(texts), len(self.names)
-            logits: NDArray[np.floating] = predict_logits(
-                self.network, collator, self.device, n_classes, on_rows
-            )
-        else:
-            logits = self.head(*self.features(texts, on_rows))
+    def collated_logits(
+        self, collator: "Collator", on_rows: Callable[[int], None] = lambda count: None
+    ) -> NDArray[np.floating]:
+        """Logits of what `collate` gave, shape [N, C]."""
+        if self.graph is not None:
+            return self.graph.predict(collator, on_rows)
+        from dsample_cli.training.features import pooled_features
+        from dsample_cli.training.inference import predict_logits
+        from dsample_cli.training.packed import packed
+
+        device = self.device
+        with packed(self.network, device) if _are_many(collator) else nullcontext():
+            if self.head is None:
+                logits: NDArray[np.floating] = predict_logits(
+                    self.network, collator, device, len(self.names), on_rows
+                )
+            else:
+                logits = self.head(*pooled_features(self.network, collator, device, on_rows))
         return logits if self.correction is None else self.correction(logits)
 
     def features(
@@ -71,7 +89,7 @@ class TrainedModel:
         """
         from dsample_cli.training.features import pooled_features
 
-        return pooled_features(self.network, self._collator(texts), self.device, on_rows)
+        return pooled_features(self.network, self.collate(texts), self.device, on_rows)
 
     def logits_of(self, features: NDArray[np.float32]) -> NDArray[np.floating]:
         """Logits of what `features` gave for some texts, shape [N, C]."""
@@ -94,10 +112,15 @@ class TrainedModel:
         on_rows: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.float64]:
         """Class probabilities of texts, shape [N, C]."""
-        probabilities = softmax(self.logits(texts, on_rows))
+        return self.as_probabilities(self.logits(texts, on_rows))
+
+    def as_probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Class probabilities of logits of this model, shape [N, C]."""
+        probabilities = softmax(logits)
         return probabilities if self.shift is None else shift_prior(probabilities, *self.shift)
 
-    def _collator(self, texts: Sequence[Sequence[str]]) -> "Collator":
+    def collate(self, texts: Sequence[Sequence[str]]) -> "Collator":
+        """Texts as rows of tokens, ready to be batched."""
         from dsample_cli.training.tokenization import make_collator, tokenize
 
         return make_collator(self.tokenizer, tokenize(self.tokenizer, texts, self.max_length))
@@ -128,6 +151,10 @@ def open_model(
         read_beside(run.head_file) if has_head_beside(manifest) else None,
         read_correction(manifest) if is_kept_beside(manifest) else None,
     )
+
+
+def _are_many(collator: "Collator") -> bool:
+    return len(collator.tokens) >= _MANY_TEXTS
 
 
 def uncorrected(model: TrainedModel, manifest: dict[str, Any]) -> TrainedModel:

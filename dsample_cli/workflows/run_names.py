@@ -19,7 +19,16 @@ from dsample_cli.errors import DsampleError
 
 SEED = "seed"
 # Options that change what is stored or where it is computed, not what is learned.
-LEAVE_NO_TRACE = ("device", "keep-checkpoints", "checkpoint-steps", "record-draws", "report-to")
+LEAVE_NO_TRACE = (
+    "device",
+    "gradient-checkpointing",
+    "compile",
+    "workers",
+    "keep-checkpoints",
+    "checkpoint-steps",
+    "record-draws",
+    "report-to",
+)
 # What a reader looks for first.
 _FIRST = ("model", "schedule", "score", "loss", "correct", "head", "resample")
 _FILES = ("data", "val", "test")

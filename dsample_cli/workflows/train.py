@@ -3,20 +3,21 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
-from dsample_cli.core.corrections import softmax
+from dsample_cli.core.corrections import label_probabilities
 from dsample_cli.core.imbalance import frequency_groups
 from dsample_cli.core.progress import Listener, WarningsKept
 from dsample_cli.core.sampling import count_classes
 from dsample_cli.core.schedules import plans
 from dsample_cli.core.scores import Score
 from dsample_cli.data.parquet import write_numbers
-from dsample_cli.errors import RunError
+from dsample_cli.errors import MissingExtraError, RunError
 from dsample_cli.runs.files import append_json_line, read_json_lines
 from dsample_cli.runs.run import (
     COMPLETED,
@@ -104,6 +105,7 @@ def train(
     """
     require_class_norms(config.correct, not config.has_cosine_head)
     require_trackers(config.report_to)
+    _require_peft(config)
     heard = WarningsKept(listener)
     data = load_datasets(config, heard)
     if config.epochs == AUTO:
@@ -112,7 +114,7 @@ def train(
     with run.locked():
         # The manifest comes last: a run that has one can be resumed.
         run.write_config(config.to_options())
-        run.write_split({name: part.rows.tolist() for name, part in data.parts.items()})
+        run.write_split({name: part.rows for name, part in data.parts.items()})
         baseline = asked_baseline(workspace, data)
         manifest = first_manifest(config, data) | {"baseline": baseline}
         run.write_manifest(manifest | dict(entries or {}))
@@ -138,12 +140,21 @@ def resume(run: Run, listener: Listener) -> TrainResult:
         )
     config = TrainConfig.from_options(manifest["config"])
     require_trackers(config.report_to)
+    _require_peft(config)
     run = _shared(lambda: run, config)
     with run.locked():
         heard = WarningsKept(listener, training_warnings(manifest))
         data = load_run_datasets(run, manifest, config, heard)
         run.update_manifest(status=RUNNING)
         return _guarded(run, config, data, heard)
+
+
+def _require_peft(config: TrainConfig) -> None:
+    if config.lora and find_spec("peft") is None:
+        raise MissingExtraError(
+            "--lora needs the package peft, which is not installed.",
+            "Install it: pip install 'dsample-cli[peft]'",
+        )
 
 
 def _new_run(workspace: Workspace, config: TrainConfig, named: Run | None) -> Run:
@@ -296,10 +307,10 @@ def _measure(
 ) -> Callable[[NDArray[np.floating]], dict[str, Any]]:
     """Validation figures of an epoch from its logits, and the recall of each class."""
     from dsample_cli.evaluation.metrics import (
-        confusion_matrix,
+        class_totals,
         group_recall,
-        metrics_from_confusion,
-        negative_log_likelihood,
+        mean_log_loss,
+        metrics_from_totals,
     )
     from dsample_cli.training.recorder import CLASS_RECALL
 
@@ -313,14 +324,14 @@ def _measure(
                 "The model's outputs are no longer finite numbers.",
                 "Train again with a lower --lr, or with --precision fp32.",
             )
-        confusion = confusion_matrix(truth, logits.argmax(axis=1), n_classes)
-        support, right = confusion.sum(axis=1), np.diag(confusion)
+        right, support, predicted = class_totals(truth, logits.argmax(axis=1), n_classes)
+        metrics = metrics_from_totals(right, support, predicted)
         recalls = right / np.maximum(support, 1)
-        never = (support > 0) & (confusion.sum(axis=0) == 0)
+        never = (support > 0) & (predicted == 0)
         class_recall = np.where(support > 0, recalls, np.nan)
         return {
-            "loss": negative_log_likelihood(softmax(logits), truth),
-            **metrics_from_confusion(confusion),
+            "loss": mean_log_loss(label_probabilities(logits, truth)),
+            **{name: float(value) for name, value in metrics.items()},
             "few_recall": group_recall(recalls, support, groups)["few"],
             "never_predicted": int(never.sum()),
             CLASS_RECALL: class_recall,
@@ -346,6 +357,13 @@ def _tell_plan(
         listener.warn(
             "The training rows are sorted by label and --order file reads them so: natural epochs "
             "will unlearn one class while they learn the next. Use --order shuffled."
+        )
+    if config.grad_accum > 1 and (config.loss == "soft-f1" or config.contrastive):
+        name = "--loss soft-f1" if config.loss == "soft-f1" else "--contrastive"
+        listener.warn(
+            f"{name} compares the {config.batch_size} examples of a batch with each other, not the "
+            f"{config.batch_size * config.grad_accum} of a step: --grad-accum does not stand for a "
+            "larger --batch-size there."
         )
     if not has_validation:
         listener.warn("There is no validation data: the last epoch is kept, nothing is selected.")

@@ -146,7 +146,8 @@ def test_transformers_alone_gives_the_corrected_predictions(corrected):
     with torch.inference_mode():
         logits = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
     found = corrected.probabilities(corrected.outage)
-    assert torch.softmax(logits, dim=1).numpy() == pytest.approx(found, abs=1e-5)
+    # A GPU multiplies with TF32.
+    assert torch.softmax(logits, dim=1).numpy() == pytest.approx(found, abs=5e-4)
     assert np.abs(found - corrected.probabilities(corrected.run)).max() > 0.2
 
 

@@ -78,12 +78,18 @@ def draws(run: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("score", "schedule"), [("softmax", "switch"), ("recency-bias+sqrt", "linear")]
+    ("score", "schedule", "each_of_two"),
+    [
+        ("softmax", "switch", EACH_OF_TWO),
+        ("recency-bias+sqrt", "linear", ("--batch-size", "2", "--grad-accum", "2")),
+    ],
 )
-def test_two_processes_train_what_one_with_the_doubled_batch_does(tmp_path, score, schedule):
+def test_two_processes_train_what_one_with_the_doubled_batch_does(
+    tmp_path, score, schedule, each_of_two
+):
     options = ("--score", score, "--schedule", schedule)
     alone = fork_one(tmp_path, *options, *ALONE)
-    both, told = fork_two(tmp_path, *options, *EACH_OF_TWO)
+    both, told = fork_two(tmp_path, *options, *each_of_two)
     assert all((a == b).all() for a, b in zip(draws(alone), draws(both), strict=True))
     for a, b in zip(epochs_without_timing(alone), epochs_without_timing(both), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3, abs=1e-5)

@@ -179,9 +179,7 @@ def test_what_cannot_be_exported(fails, trained, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_onnx_gives_what_the_run_does(export, predicted, monkeypatch, tmp_path):
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
+def test_onnx_gives_what_the_run_does(export, predicted, graph_is_copied, tmp_path):
     done = export("--to", "model", "--format", "onnx", "--json")
     assert done.code == 0, done.err
     assert {"model.onnx", "config.json", "tokenizer.json"} < set(done.json["files"])

@@ -53,7 +53,7 @@ def test_every_option_of_train_is_one_of_sweep(dsample):
     for parameter in _train_command().params:
         if parameter.name in _OTHER | {"help", "data"}:
             continue
-        takes_list = re.search(rf"{parameter.opts[0]} LIST", text) is not None
+        takes_list = re.search(rf"{', '.join(parameter.opts)} LIST", text) is not None
         assert parameter.opts[0] in text
         assert takes_list == (parameter.name not in SINGLE)
 

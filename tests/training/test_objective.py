@@ -3,13 +3,14 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from dsample_cli.core.config import LOSS_NAMES
+from dsample_cli.core.config import LOSS_NAMES, OPTIMIZER_NAMES
 from dsample_cli.errors import ConfigError
 from dsample_cli.training.devices import choose_device
 from dsample_cli.training.inference import predict_logits
 from dsample_cli.training.losses import LOSSES, cross_entropy
 from dsample_cli.training.objective import Objective
 from dsample_cli.training.optim import auto_lr, build_optimizer, head_parameter_names
+from dsample_cli.training.optimizers import OPTIMIZERS
 from dsample_cli.training.tiny import build_tiny
 from dsample_cli.training.tokenization import make_collator, tokenize
 
@@ -133,6 +134,22 @@ def test_the_head_learns_faster_than_the_encoder():
     assert by_rate[1e-3] == of_head
     assert sum(by_rate.values()) == sum(p.numel() for p in model.parameters())
     assert len(rates) == 2
+
+
+def test_the_config_knows_every_optimizer():
+    assert tuple(OPTIMIZERS) == OPTIMIZER_NAMES
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_every_optimizer_moves_the_head_faster(kind):
+    torch.manual_seed(0)
+    model, _ = build_tiny([TEXTS], id2label={0: "a", 1: "b", 2: "c"}, dropout=0.0)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = build_optimizer(model, 1e-4, 10.0, weight_decay=0.0, kind=kind)
+    model(torch.randint(5, 9, (8, 6)), labels=torch.arange(8) % 3).loss.backward()
+    optimizer.step()
+    moved = {n: (p - before[n]).detach().abs().mean().item() for n, p in model.named_parameters()}
+    assert moved["classifier.weight"] > 4 * moved["model.layers.0.attn.Wqkv.weight"] > 0
 
 
 def test_biases_and_norms_are_not_decayed(tiny):

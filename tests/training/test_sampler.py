@@ -96,8 +96,10 @@ def test_batches_hold_texts_of_like_length():
     ("method", "parameters"),
     [
         ("_get_train_sampler", ["train_dataset"]),
+        ("_clip_grad_norm", ["model"]),
         ("_init_training_state", []),
         ("_run_epoch", ["steps_in_epoch", "num_update_steps_per_epoch"]),
+        ("floating_point_ops", ["inputs"]),
         ("set_initial_training_values", []),
     ],
 )

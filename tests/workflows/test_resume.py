@@ -44,7 +44,8 @@ def check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times, *
     config = make_config(tickets, score=score, schedule=schedule, **options)
     expected = train(config, tmp_path / "expected")
     drawn = [sum(record["drawn"].values()) for record in read_json_lines(expected.epochs_file)]
-    steps = sum(-(-examples // config.batch_size) for examples in drawn)
+    step_size = config.batch_size * config.grad_accum
+    steps = sum(-(-examples // step_size) for examples in drawn)
     rng = random.Random(f"{score} {schedule}")
     on_step_end = EpochRecorder.on_step_end
     broken = tmp_path / "broken"
@@ -92,6 +93,22 @@ def test_breaking_off_changes_nothing_of_a_cosine_head_and_reweighted_epochs(
 
 def test_breaking_off_changes_nothing_of_pairs_and_second_views(tickets, tmp_path, monkeypatch):
     options = {"contrastive": 0.5, "epochs": 3, "correct": "none"}
+    check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 5, "grad_accum": 3},  # 96 are 6 steps and two batches
+        {"freeze_layers": 1, "gradient_checkpointing": True},
+        {"lora": 2},
+    ],
+    ids=str,
+)
+def test_breaking_off_changes_nothing_of_a_cheaper_training(
+    tickets, tmp_path, monkeypatch, options
+):
+    options = {"epochs": 2, "correct": "none", **options}
     check_breaking_off(tickets, tmp_path, monkeypatch, "sqrt", "cyclic", times=1, **options)
 
 
