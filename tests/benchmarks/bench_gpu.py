@@ -1,6 +1,7 @@
 """How much of a GPU's peak a fine-tune of BERT-base's size reaches: ours beside a stock Trainer.
 
     python -m tests.benchmarks.bench_gpu [--json] [--quick] [--seconds 540] [--kinds ours,stock]
+        [--batches 32,64,128]
     python -m tests.benchmarks.bench_gpu --quick --cpu    # a smoke test, with a toy model
 
 Needs one CUDA device that computes in bf16; without one it says so and ends. No network: the model
@@ -41,7 +42,6 @@ import numpy as np
 from tests.benchmarks.report import machine
 
 LENGTH, CLASSES, VOCABULARY = 128, 10, 30_522
-BATCHES = (32, 64, 128)
 WARMUP_STEPS = 20
 ROUNDS = 3
 MARK = "bench_gpu: "  # before a child's results, among what libraries print
@@ -478,7 +478,8 @@ def main() -> None:
     kinds = option("--kinds", ",".join(KINDS)).split(",")
     rows = 3200 if is_quick else 19_200
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(folder, "cuda", rows, BATCHES)
+        batches = [int(size) for size in option("--batches", "32,64,128").split(",")]
+        plan = Plan(folder, "cuda", rows, batches)
         if on_cpu:
             plan = Plan(folder, "cpu", 64, (8, 16))
         write_model(folder, is_toy=on_cpu)
