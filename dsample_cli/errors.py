@@ -34,3 +34,8 @@ class RunError(DsampleError):
 
 class MissingExtraError(DsampleError):
     """An optional package is not installed."""
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says first; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

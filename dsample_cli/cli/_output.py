@@ -1,7 +1,6 @@
 """Where results and messages go: results to stdout, everything else to stderr."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dsample_cli.core import torchrun
 from dsample_cli.errors import DsampleError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Output:
 
 def is_main_process() -> bool:
     """Whether this process speaks for its run: under torchrun only rank 0 does."""
-    return os.environ.get("RANK", "0") == "0"
+    return torchrun.rank() == 0
 
 
 def make_console(stderr: bool = False) -> "Console":

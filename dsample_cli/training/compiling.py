@@ -2,7 +2,7 @@
 
 import torch
 
-from dsample_cli.errors import ConfigError
+from dsample_cli.errors import ConfigError, first_line
 
 
 def require_compiler(device: str) -> None:
@@ -15,11 +15,7 @@ def require_compiler(device: str) -> None:
         torch.compile(torch.add)(torch.ones(8, device=device), 1)
     except RuntimeError as error:
         raise ConfigError(
-            f"--compile does not work here: {_first_line(error)}",
+            f"--compile does not work here: {first_line(error)}",
             "Install a C++ compiler (Debian and Ubuntu: apt install g++ python3-dev), or leave "
             "--compile out.",
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

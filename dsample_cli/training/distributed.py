@@ -1,23 +1,15 @@
 """Several processes of one run (torchrun, accelerate launch): rank 0 alone writes and prints."""
 
 import functools
-import os
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
+from dsample_cli.core.torchrun import rank as rank
+from dsample_cli.core.torchrun import size as size
+
 T = TypeVar("T")
-
-
-def rank() -> int:
-    """This process's number among those of the run; 0 when it is alone."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def size() -> int:
-    """How many processes the run has."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_alone() -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import transformers
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from dsample_cli.errors import ConfigError, MissingExtraError
+from dsample_cli.errors import ConfigError, MissingExtraError, first_line
 from dsample_cli.training.packaged import MINILM_HUB_ID, MINILM_PACKAGE, packaged_minilm
 from dsample_cli.training.tiny import build_tiny
 
@@ -186,18 +186,14 @@ def _explained(source: str, error: Exception) -> ConfigError | MissingExtraError
         )
     if os.path.isdir(source):
         return ConfigError(
-            f"The folder {source} holds no usable model: {_first_line(error)}",
+            f"The folder {source} holds no usable model: {first_line(error)}",
             "It needs config.json, model.safetensors and a tokenizer, as save_pretrained writes.",
         )
     return ConfigError(
         f"The model '{source}' is no local folder and could not be loaded from the model hub: "
-        f"{_first_line(error)}",
+        f"{first_line(error)}",
         "Check the name and the network, or train without the hub: --model minilm or --model tiny.",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _set_dropout(config: Any, rate: float) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.corrections import Correction
 from dsample_cli.core.heads import BesideHead, GatedAlignment, NearestMean, unit_rows
-from dsample_cli.errors import ConfigError, MissingExtraError, RunError
+from dsample_cli.errors import ConfigError, MissingExtraError, RunError, first_line
 from dsample_cli.training.heads import find_head
 from dsample_cli.training.inference import batch_tokens, token_batches
 from dsample_cli.training.tokenization import Collator
@@ -77,7 +77,7 @@ def write_onnx(
     except torch.onnx.errors.OnnxExporterError as error:
         kind = type(network).__name__
         raise RunError(
-            f"The model, a {kind}, cannot be expressed in ONNX: {_first_line(error)}",
+            f"The model, a {kind}, cannot be expressed in ONNX: {first_line(error)}",
             "Export it as it is: leave --format onnx out.",
         ) from error
     finally:
@@ -336,7 +336,3 @@ def _unit(rows: torch.Tensor) -> torch.Tensor:
 
 def _floats(values: NDArray[np.floating]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(values)).float()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.core.progress import Listener
-from dsample_cli.errors import RunError
+from dsample_cli.errors import RunError, first_line
 
 # Before the Trainer imports it: under WANDB_MODE=offline it prints a line, which is no result.
 with contextlib.redirect_stdout(sys.stderr):
@@ -53,7 +53,7 @@ class Tracker(TrainerCallback):
                 self._callback.on_train_begin(args, state, control, **kwargs)
         except Exception as error:
             raise RunError(
-                f"--report-to {self._name} could not begin: {_first_line(error)}",
+                f"--report-to {self._name} could not begin: {first_line(error)}",
                 f"Look at the settings of {self._name}, or leave --report-to out.",
             ) from error
 
@@ -80,7 +80,7 @@ class Tracker(TrainerCallback):
         except Exception as error:
             self._has_failed = True
             self._listener.warn(
-                f"--report-to {self._name} failed ({_first_line(error)}); training goes on without "
+                f"--report-to {self._name} failed ({first_line(error)}); training goes on without "
                 "it, and epochs.jsonl has everything."
             )
 
@@ -105,7 +105,7 @@ def make_trackers(names: Sequence[str], logs_dir: Path, listener: Listener) -> l
             made.append(Tracker(name, kind(), logs_dir, listener))
         except (RuntimeError, ImportError) as error:
             raise RunError(
-                f"--report-to {name} could not begin: {_first_line(error)}",
+                f"--report-to {name} could not begin: {first_line(error)}",
                 "Look at its environment variables, or leave --report-to out.",
             ) from error
     return made
@@ -165,7 +165,3 @@ def label_keys(labels: Sequence[str]) -> list[str]:
     in_ascii = {re.sub(r"[^0-9A-Za-z_.\- ]", "_", key) for key in keys}
     is_distinct = len(in_ascii) == len(keys)
     return keys if is_distinct else [f"{i}_{key}" for i, key in enumerate(keys)]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

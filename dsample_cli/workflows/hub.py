@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dsample_cli.errors import ConfigError, RunError
+from dsample_cli.errors import ConfigError, RunError, first_line
 
 _LOG_IN = "Log in with: hf auth login, or set HF_TOKEN"
 
@@ -22,8 +22,7 @@ def check_hub_access(repo: str) -> None:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise ConfigError(
-            f"--push takes NAME or OWNER/NAME of a model on the hub, not '{repo}': "
-            f"{_first_line(error)}",
+            f"--push takes NAME or OWNER/NAME of a model on the hub, not '{repo}': {_said(error)}",
             "For example --push my-name/my-classifier.",
         ) from None
     if not get_token():
@@ -83,12 +82,13 @@ def _explained(repo: str, error: Exception) -> RunError:
             if status in (401, 403, 404)
             else "Push again later."
         )
-        return RunError(f"The model hub refused {repo}: {_first_line(error)}.", hint)
+        return RunError(f"The model hub refused {repo}: {_said(error)}.", hint)
     return RunError(
-        f"The model hub cannot be reached ({type(error).__name__}: {_first_line(error)}).",
+        f"The model hub cannot be reached ({type(error).__name__}: {_said(error)}).",
         "Check the network and the proxy, then push again; --to DIR alone needs no hub.",
     )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _said(error: Exception) -> str:
+    """For the middle of a sentence."""
+    return first_line(error).rstrip(".")

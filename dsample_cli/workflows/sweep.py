@@ -1,7 +1,6 @@
 """Train every point of a grid, each as a run of its own; what was finished before stays."""
 
 import gc
-import os
 import shutil
 import statistics
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from dsample_cli.core import torchrun
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
 from dsample_cli.core.progress import Listener, Silent, ToldOnce
 from dsample_cli.data.sources import path_sha256
@@ -299,7 +299,7 @@ def first_config(points: Sequence[Point]) -> TrainConfig:
                 "A sweep ranks its runs by validation macro-F1, and there is no validation data.",
                 "Give it some with --val FILE or --val-size 0.2.",
             )
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if torchrun.size() > 1:
         raise ConfigError(
             "A sweep starts a process for each device itself.", "Run it without torchrun."
         )

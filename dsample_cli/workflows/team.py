@@ -1,9 +1,10 @@
 """Several processes that share the windows of a stream; rank 0 gets what they make of them."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from dsample_cli.core import torchrun
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class Team:
     @classmethod
     def of_environment(cls) -> "Team":
         """The team that this process belongs to."""
-        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+        return cls(torchrun.rank(), torchrun.size())
 
     @property
     def is_alone(self) -> bool:

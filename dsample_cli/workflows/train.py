@@ -1,6 +1,5 @@
 """Train a run from a config, or go on with one that was stopped."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsample_cli.core import torchrun
 from dsample_cli.core.config import AUTO, TrainConfig, auto_epochs
 from dsample_cli.core.corrections import label_probabilities
 from dsample_cli.core.imbalance import frequency_groups
@@ -168,7 +168,7 @@ def _new_run(workspace: Workspace, config: TrainConfig, named: Run | None) -> Ru
 
 def _shared(make_run: Callable[[], Run], config: TrainConfig) -> Run:
     """The run that rank 0 makes; with several processes the others follow it without writing."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if torchrun.size() == 1:
         return make_run()
     from dsample_cli.training import distributed
     from dsample_cli.training.devices import choose_device

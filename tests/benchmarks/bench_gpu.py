@@ -40,6 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.benchmarks.report import machine
+from tests.benchmarks.stock import stock_trainer
 
 LENGTH, CLASSES, VOCABULARY = 128, 10, 30_522
 WARMUP_STEPS = 20
@@ -185,51 +186,30 @@ def ours(plan: Plan, batch: int, texts: list[str], codes: np.ndarray, compiled: 
 
 def stock(plan: Plan, batch: int, texts: list[str], codes: np.ndarray, compiled: bool) -> float:
     import torch
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
     tokenizer = AutoTokenizer.from_pretrained(plan.folder)
     model = AutoModelForSequenceClassification.from_pretrained(plan.folder, dtype=torch.float32)
-    encoded = tokenizer(texts, truncation=True, max_length=LENGTH)
     timing = Timing(len(texts) // batch, plan.device)
-
-    class Encoded(torch.utils.data.Dataset):
-        def __len__(self) -> int:
-            return len(codes)
-
-        def __getitem__(self, row: int) -> dict[str, Any]:
-            item = {name: values[row] for name, values in encoded.items()}
-            return {**item, "labels": int(codes[row])}
 
     class Timed(TrainerCallback):
         def on_step_end(self, *args: Any, **options: Any) -> None:
             timing.step()
 
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
+        stock_trainer(
+            model,
+            tokenizer,
+            texts,
+            codes,
             folder,
+            LENGTH,
+            [Timed()],
             num_train_epochs=1,
             per_device_train_batch_size=batch,
             bf16=True,
             use_cpu=plan.device == "cpu",
             torch_compile=compiled,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            logging_strategy="no",
-        )
-        Trainer(
-            model,
-            arguments,
-            train_dataset=Encoded(),
-            data_collator=DataCollatorWithPadding(tokenizer),
-            callbacks=[Timed()],
         ).train()
     return timing.seconds
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from tests.benchmarks.bench_train import LENGTH, QUICK_ROWS, Rows, new_model
 from tests.benchmarks.report import Figure, machine, print_report
+from tests.benchmarks.stock import stock_trainer
 from tests.real.conftest import REAL_DATA
 
 RATES = ("5e-5", "2e-4", "4e-4")
@@ -77,7 +78,7 @@ def ours(train: Rows, test: Rows, epochs: int, batch: int, rate: str) -> Curve:
 def stock(train: Rows, test: Rows, epochs: int, batch: int, rate: str) -> Curve:
     """A Trainer as its documentation shows it, at a learning rate."""
     import torch
-    from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+    from transformers import TrainerCallback
 
     from dsample_cli.training.devices import choose_device
     from dsample_cli.training.inference import predict_logits
@@ -85,17 +86,8 @@ def stock(train: Rows, test: Rows, epochs: int, batch: int, rate: str) -> Curve:
 
     torch.manual_seed(SEED)
     model, tokenizer = new_model(train.classes)
-    encoded = tokenizer(train.texts, truncation=True, max_length=LENGTH)
     collator = make_collator(tokenizer, tokenize(tokenizer, [test.texts], LENGTH))
     device, curve = choose_device(), Curve()
-
-    class Encoded(torch.utils.data.Dataset):
-        def __len__(self) -> int:
-            return len(train.codes)
-
-        def __getitem__(self, row: int) -> dict[str, Any]:
-            item = {name: values[row] for name, values in encoded.items()}
-            return {**item, "labels": int(train.codes[row])}
 
     class Watched(TrainerCallback):
         seconds = 0.0
@@ -109,23 +101,18 @@ def stock(train: Rows, test: Rows, epochs: int, batch: int, rate: str) -> Curve:
             curve.append((self.seconds, macro_f1(logits, test.codes)))
 
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
+        stock_trainer(
+            model,
+            tokenizer,
+            train.texts,
+            train.codes,
             folder,
+            LENGTH,
+            [Watched()],
             learning_rate=float(rate),
             num_train_epochs=epochs,
             per_device_train_batch_size=batch,
             seed=SEED,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            logging_strategy="no",
-        )
-        Trainer(
-            model,
-            arguments,
-            train_dataset=Encoded(),
-            data_collator=DataCollatorWithPadding(tokenizer),
-            callbacks=[Watched()],
         ).train()
     return curve
 

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.stock import stock_trainer
 from tests.real.conftest import REAL_DATA
 
 BATCH, LENGTH, LR, CLIP = 32, 128, 2e-4, 1.0
@@ -140,35 +141,17 @@ def bare(rows: Rows) -> float:
 
 def stock(rows: Rows, batch_size: int) -> float:
     """A Trainer as its documentation shows it."""
-    import torch
-    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
-
     model, tokenizer = new_model(rows.classes)
-    encoded = tokenizer(rows.texts, truncation=True, max_length=LENGTH)
-
-    class Encoded(torch.utils.data.Dataset):
-        def __len__(self) -> int:
-            return len(rows.codes)
-
-        def __getitem__(self, row: int) -> dict[str, Any]:
-            item = {name: values[row] for name, values in encoded.items()}
-            return {**item, "labels": int(rows.codes[row])}
-
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
+        trainer = stock_trainer(
+            model,
+            tokenizer,
+            rows.texts,
+            rows.codes,
             folder,
+            LENGTH,
             num_train_epochs=1,
             per_device_train_batch_size=batch_size,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            logging_strategy="no",
-        )
-        trainer = Trainer(
-            model,
-            arguments,
-            train_dataset=Encoded(),
-            data_collator=DataCollatorWithPadding(tokenizer),
         )
         return len(rows.codes) / _seconds(trainer.train)
 
