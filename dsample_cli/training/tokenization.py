@@ -1,6 +1,6 @@
 """Texts as flat arrays of token ids, and batches padded only to their longest text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -90,11 +90,18 @@ class Collator:
     padding: dict[str, int]
     left: bool = False
 
-    def __call__(self, rows: Sequence[int] | NDArray[np.integer]) -> dict[str, torch.Tensor]:
+    def __call__(
+        self,
+        rows: Sequence[int] | NDArray[np.integer],
+        pad: Callable[[NDArray[np.integer]], NDArray[np.integer]] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Pad rows to the longest of them, or to what `pad` makes of its length."""
         index = np.asarray(rows, dtype=np.int64)
         starts = self.tokens.offsets[index]
         lengths = self.tokens.offsets[index + 1] - starts
         longest = int(lengths.max())
+        if pad is not None:
+            longest = min(int(pad(np.array(longest))), self.tokens.max_length)
         position = np.arange(longest)
         mask = position >= longest - lengths[:, None] if self.left else position < lengths[:, None]
         # Flat positions of all tokens of the batch, row after row.

@@ -4,9 +4,14 @@ import torch
 from transformers import AutoTokenizer
 
 from dsample_cli.core.corrections import softmax
-from dsample_cli.training.inference import token_batches
+from dsample_cli.training.inference import padded_length, token_batches
 from dsample_cli.training.tiny import build_tiny, train_tokenizer
-from dsample_cli.training.tokenization import make_collator, tokenize
+from dsample_cli.training.tokenization import (
+    Collator,
+    TokenizedTexts,
+    make_collator,
+    tokenize,
+)
 
 TEXTS = ["the cat sat", "a dog", "the dog sat on the cat and the cat ran", "x"] * 5
 
@@ -101,6 +106,31 @@ def test_token_batches_cover_every_row_once_within_the_budget():
 
 def test_a_text_longer_than_the_budget_gets_a_batch_of_its_own():
     assert [b.tolist() for b in token_batches(np.array([5000, 3]), tokens=100)] == [[1], [0]]
+
+
+def test_batches_of_any_texts_have_few_shapes():
+    rng = np.random.default_rng(0)
+    shapes = set()
+    for _ in range(40):
+        lengths = np.minimum(rng.lognormal(3, rng.uniform(0.3, 1), 4000).astype(int) + 1, 128)
+        *full, _ = token_batches(lengths, tokens=2048)
+        shapes |= {(len(rows), int(padded_length(lengths[rows].max()))) for rows in full}
+    assert len(shapes) < 2 * len(set(padded_length(np.arange(1, 129)).tolist()))
+
+
+def test_lengths_are_padded_by_an_eighth_at_most():
+    lengths = np.arange(1, 10_000)
+    padded = padded_length(lengths)
+    assert (padded >= lengths).all()
+    assert (padded - lengths < np.maximum(1, lengths / 8)).all()
+    assert (np.diff(padded) >= 0).all()
+
+
+def test_a_batch_is_never_padded_beyond_what_the_model_takes():
+    tokens = TokenizedTexts({"input_ids": np.arange(19, dtype=np.int32)}, np.array([0, 19]), 19)
+    collator = Collator(tokens, None, {"input_ids": 0})
+    assert padded_length(np.array(19)) == 20
+    assert collator([0], padded_length)["input_ids"].shape == (1, 19)
 
 
 def test_softmax_of_large_logits_is_finite():
