@@ -89,18 +89,31 @@ def write_onnx(
 
 
 class OnnxModel:
-    """An ONNX graph that `write_onnx` wrote, in ONNX Runtime on the CPU."""
+    """An ONNX graph that `write_onnx` wrote, in ONNX Runtime on the CPU.
 
-    def __init__(self, file: Path) -> None:
+    ONNX Runtime reads no file outside of the graph's folder, and no library of operators is given
+    to it.
+
+    Args:
+        file: The graph.
+        classes: That it tells apart.
+
+    Raises:
+        RunError: If it is damaged or another's.
+    """
+
+    def __init__(self, file: Path, classes: int) -> None:
+        self._file, self._classes = file, classes
         runtime = _package("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = torch.get_num_threads()
         # Each batch has a shape of its own: plans for the memory of all of them would only pile up.
         options.enable_mem_pattern = False
-        self._session = runtime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+        with self._translated():
+            self._session = runtime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
         self._inputs = [entry.name for entry in self._session.get_inputs()]
 
     def logits(
@@ -110,7 +123,13 @@ class OnnxModel:
         found = []
         for rows in batches:
             batch = collator(rows)
-            found += self._session.run([OUTPUT], {n: batch[n].numpy() for n in self._inputs})
+            if unknown := [name for name in self._inputs if name not in batch]:
+                raise self._unusable(f"it wants {unknown[0]}, which no batch has")
+            with self._translated():
+                (logits,) = self._session.run([OUTPUT], {n: batch[n].numpy() for n in self._inputs})
+            if logits.shape != (len(rows), self._classes):
+                raise self._unusable(f"it gives logits of shape {logits.shape}")
+            found.append(logits)
         return np.concatenate(found)
 
     def predict(
@@ -130,6 +149,19 @@ class OnnxModel:
         logits = np.concatenate(found)
         logits[np.concatenate(batches)] = logits.copy()
         return logits
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # ONNX Runtime's have no base of their own
+            raise self._unusable(first_line(error)) from error
+
+    def _unusable(self, why: str) -> RunError:
+        return RunError(
+            f"{self._file} is damaged, or the graph of another model: {why}",
+            f"Delete its folder, and it is made again: {self._file.parent}",
+        )
 
 
 def quantize(source: Path, file: Path) -> None:

@@ -36,6 +36,7 @@ def correct(
     target_prior: str = "uniform",
     device: str = "auto",
     precision: str = "auto",
+    trust_remote_code: bool = False,
 ) -> TrainResult:
     """Take back the correction of a run, fit another, and store the result as a new run.
 
@@ -47,6 +48,7 @@ def correct(
         target_prior: As in `train --target-prior`.
         device: Where the validation rows are predicted.
         precision: As in training.
+        trust_remote_code: Whether Python code that was stored with the model is run.
 
     Raises:
         DsampleError: If the run, its data or the options cannot be used.
@@ -63,7 +65,8 @@ def correct(
     counts = count_classes(data.parts["train"].codes, len(data.label_names))
     score = resolve_config_score(config, counts).score
     listener.phase("loading the model")
-    model = uncorrected(open_model(parent, manifest, device, precision), manifest)
+    opened = open_model(parent, manifest, device, precision, trust_remote_code)
+    model = uncorrected(opened, manifest)
     records, best_epoch = read_json_lines(parent.epochs_file), manifest["best_epoch"]
     head = model.norms_and_bias()
     require_class_norms(method, head is not None)

@@ -100,7 +100,12 @@ class ExportResult:
 
 
 def export(
-    run: Run, target: Target, listener: Listener, format: str, is_int8: bool = False
+    run: Run,
+    target: Target,
+    listener: Listener,
+    format: str,
+    is_int8: bool = False,
+    trust_remote_code: bool = False,
 ) -> ExportResult:
     """Write a run's model, tokenizer, card and facts to a folder, and upload it where asked.
 
@@ -110,6 +115,7 @@ def export(
         listener: Hears of progress.
         format: "transformers" or "onnx".
         is_int8: Whether the weights of the ONNX model become int8.
+        trust_remote_code: Whether Python code that was stored with the model is run, for ONNX.
 
     Raises:
         DsampleError: If the run, the folder or the hub cannot be used, or if the ONNX model does
@@ -128,16 +134,21 @@ def export(
         _replaceable(target.folder, target.is_forced)  # told before the work, not after
     if target.repo is not None:
         check_hub_access(target.repo)
+
+    def write(folder: Path) -> tuple[Agreement | None, Int8Loss | None]:
+        options = (target.repo, format, is_int8, listener, trust_remote_code)
+        return _write(run, manifest, folder, *options)
+
     pushed = None
     with ExitStack() as stack:
         if target.folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            found = _write(run, manifest, folder, target.repo, format, is_int8, listener)
+            found = write(folder)
         else:
             folder = target.folder
             replaced = _replaceable(folder, target.is_forced)
             with new_folder(folder, replaced) as hidden:
-                found = _write(run, manifest, hidden, target.repo, format, is_int8, listener)
+                found = write(hidden)
         files = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
         if target.repo is not None:
             listener.phase("uploading")
@@ -203,6 +214,7 @@ def _write(
     format: str,
     is_int8: bool,
     listener: Listener,
+    trust_remote_code: bool,
 ) -> tuple[Agreement | None, Int8Loss | None]:
     is_onnx = format == ONNX
     for file in sorted(run.model_dir.iterdir()):
@@ -210,12 +222,17 @@ def _write(
             shutil.copyfile(file, folder / file.name)
     for name in ("config.json", "tokenizer_config.json"):
         if (folder / name).is_file():
-            entries = read_json(folder / name)
+            entries = read_json(run.model_dir / name)
+            if not isinstance(entries, dict):
+                raise RunError(
+                    f"{run.model_dir / name} is damaged: it is no JSON object.",
+                    f"Train the run again: dsample train --config {run.config_file}",
+                )
             own = {key: value for key, value in entries.items() if key not in _OF_THIS_MACHINE}
             write_json(folder / name, own)
     agreement, int8 = None, None
     if is_onnx:
-        agreement, int8 = _write_onnx(run, manifest, folder, is_int8, listener)
+        agreement, int8 = _write_onnx(run, manifest, folder, is_int8, listener, trust_remote_code)
     if run.head_file.is_file() and not is_onnx:
         shutil.copyfile(run.head_file, folder / run.head_file.name)
     _write_card(folder, repo, manifest, is_onnx, int8, listener)
@@ -230,20 +247,25 @@ def _write(
 
 
 def _write_onnx(
-    run: Run, manifest: dict[str, Any], folder: Path, is_int8: bool, listener: Listener
+    run: Run,
+    manifest: dict[str, Any],
+    folder: Path,
+    is_int8: bool,
+    listener: Listener,
+    trust_remote_code: bool,
 ) -> tuple[Agreement, Int8Loss | None]:
     """Write the ONNX model, held to the run's logits, and in int8 if that is wanted.
 
     Raises:
         RunError: If the logits differ.
     """
-    file = folder / ONNX_FILE
+    file, rest = folder / ONNX_FILE, (listener, _WITHOUT_ONNX, trust_remote_code)
     if not is_int8:
-        return write_checked(run, manifest, file, listener, _WITHOUT_ONNX), None
+        return write_checked(run, manifest, file, *rest), None
     with tempfile.TemporaryDirectory() as other:
         source = Path(other) / ONNX_FILE
-        agreement = write_checked(run, manifest, source, listener, _WITHOUT_ONNX)
-        model = open_graph(run, manifest, source)
+        agreement = write_checked(run, manifest, source, *rest)
+        model = open_graph(run, manifest, source, trust_remote_code)
         return agreement, write_int8(run, manifest, source, file, model, listener)
 
 

@@ -18,6 +18,7 @@ from dsample_cli.data.excerpts import read_cells
 from dsample_cli.data.sources import file_sha256, path_sha256
 from dsample_cli.errors import ConfigError, RunError
 from dsample_cli.runs.files import new_folder, read_json, write_json
+from dsample_cli.runs.locks import held
 from dsample_cli.runs.run import Run
 from dsample_cli.workflows.model import TrainedModel, open_model
 from dsample_cli.workflows.stored import SPLITS, read_stored
@@ -31,6 +32,8 @@ GRAPH_FILE = "model.onnx"
 _RECORD_FILE = "onnx.json"
 # Held-out rows, spread evenly over all, on which int8 is compared: minutes at most.
 _COMPARED_ROWS = 5000
+# To make a graph and hold it to the run's logits takes minutes at most.
+_PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,11 @@ def check_engine(engine: str, device: str, precision: str) -> None:
 
 
 def open_engine(
-    run: Run, manifest: dict[str, Any], engine: str, listener: Listener
+    run: Run,
+    manifest: dict[str, Any],
+    engine: str,
+    listener: Listener,
+    trust_remote_code: bool = False,
 ) -> tuple[TrainedModel, Int8Loss | None]:
     """A completed run's model in ONNX Runtime, and what int8 costs if that is the engine.
 
@@ -129,6 +136,7 @@ def open_engine(
         manifest: Its run.json.
         engine: "onnx" or "onnx-int8".
         listener: Hears of progress, and what int8 costs.
+        trust_remote_code: Whether Python code that was stored with the model is run.
 
     Raises:
         RunError: If the graph does not give what the run does, or cannot be kept.
@@ -139,22 +147,25 @@ def open_engine(
 
         def write(folder: Path) -> dict[str, Any]:
             hint = "Predict with: --engine torch"
-            return asdict(write_checked(run, manifest, folder / GRAPH_FILE, listener, hint))
+            file = folder / GRAPH_FILE
+            return asdict(write_checked(run, manifest, file, listener, hint, trust_remote_code))
 
-        _keep(plain, key, write)
-    model = open_graph(run, manifest, plain / GRAPH_FILE)
+        _keep(run, plain, key, write)
+    model = open_graph(run, manifest, plain / GRAPH_FILE, trust_remote_code)
     if engine == ONNX:
         return model, None
     return _open_int8(run, manifest, key, model, listener)
 
 
-def open_graph(run: Run, manifest: dict[str, Any], file: Path) -> TrainedModel:
+def open_graph(
+    run: Run, manifest: dict[str, Any], file: Path, trust_remote_code: bool = False
+) -> TrainedModel:
     """A run's model as a graph that was made of it."""
     from dsample_cli.training.devices import choose_device
     from dsample_cli.training.encoders import load_tokenizer
     from dsample_cli.training.onnx_export import OnnxModel
 
-    tokenizer = load_tokenizer(str(run.model_dir))
+    tokenizer = load_tokenizer(str(run.model_dir), trust_remote_code)
     tokenizer.truncation_side = manifest["config"]["truncation-side"]
     return TrainedModel(
         None,
@@ -162,7 +173,7 @@ def open_graph(run: Run, manifest: dict[str, Any], file: Path) -> TrainedModel:
         choose_device("cpu", "fp32"),
         tuple(manifest["labels"]),
         manifest["config"]["max-length"],
-        graph=OnnxModel(file),
+        graph=OnnxModel(file, len(manifest["labels"])),
     )
 
 
@@ -174,24 +185,27 @@ def _open_int8(
     folder = run.path / INT8
     record = _record(folder, key)
     if record is None or (record["reason"] and not isinstance(_held_out(run, manifest), str)):
-        found: list[Int8Loss] = []
 
         def write(hidden: Path) -> dict[str, Any]:
             source = run.path / ONNX / GRAPH_FILE
-            found.append(write_int8(run, manifest, source, hidden / GRAPH_FILE, model, listener))
-            return asdict(found[0])
+            return asdict(write_int8(run, manifest, source, hidden / GRAPH_FILE, model, listener))
 
-        _keep(folder, key, write)
-        loss = found[0]
-    else:
-        loss = Int8Loss(**{name: record[name] for name in asdict(Int8Loss())})
+        _keep(run, folder, key, write, record)
+        record = _record(folder, key)
+        assert record is not None
+    loss = Int8Loss(**{name: record[name] for name in asdict(Int8Loss())})
     tell = listener.note if loss.reason is None else listener.warn
     tell(str(loss))
-    return replace(model, graph=OnnxModel(folder / GRAPH_FILE)), loss
+    return replace(model, graph=OnnxModel(folder / GRAPH_FILE, len(model.names))), loss
 
 
 def write_checked(
-    run: Run, manifest: dict[str, Any], file: Path, listener: Listener, hint: str
+    run: Run,
+    manifest: dict[str, Any],
+    file: Path,
+    listener: Listener,
+    hint: str,
+    trust_remote_code: bool = False,
 ) -> Agreement:
     """Write a run's model as an ONNX graph and hold it to the run's logits.
 
@@ -201,6 +215,7 @@ def write_checked(
         file: Where to.
         listener: Hears of progress.
         hint: What to do where the graph cannot be had.
+        trust_remote_code: Whether Python code that was stored with the model is run.
 
     Raises:
         RunError: If they differ.
@@ -208,7 +223,7 @@ def write_checked(
     from dsample_cli.training import onnx_export
 
     listener.phase("writing the ONNX model")
-    model = open_model(run, manifest, "cpu", "fp32")
+    model = open_model(run, manifest, "cpu", "fp32", trust_remote_code)
     texts = onnx_export.check_texts(
         model.tokenizer, len(manifest["text_columns"]), model.max_length
     )
@@ -219,7 +234,7 @@ def write_checked(
         raise type(error)(error.message, hint) from error
     listener.phase("checking the ONNX model")
     batches = onnx_export.check_batches(len(texts[0]))
-    found = onnx_export.OnnxModel(file).logits(collator, batches)
+    found = onnx_export.OnnxModel(file, len(model.names)).logits(collator, batches)
     difference = float(np.abs(found - model.logits(texts)).max())
     if not difference <= TOLERANCE:  # nan is a difference too
         raise RunError(
@@ -264,7 +279,7 @@ def write_int8(
         predicted = of.collated_logits(collator, listener.advance).argmax(axis=1)
         return summary_metrics(truth, predicted, len(of.names))["macro_f1"]
 
-    quantised = replace(model, graph=OnnxModel(file))
+    quantised = replace(model, graph=OnnxModel(file, len(model.names)))
     return Int8Loss(split, len(truth), macro_f1(model), macro_f1(quantised))
 
 
@@ -308,9 +323,26 @@ def _record(folder: Path, key: str) -> dict[str, Any] | None:
     return record if is_whole and record.get("key") == key else None
 
 
-def _keep(folder: Path, key: str, write: Callable[[Path], dict[str, Any]]) -> None:
-    """Make a folder with a graph, or replace the graph in it."""
-    replaced = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    with new_folder(folder, replaced) as hidden:
-        facts = write(hidden)
-        write_json(hidden / _RECORD_FILE, {"key": key, **facts})
+def _keep(
+    run: Run,
+    folder: Path,
+    key: str,
+    write: Callable[[Path], dict[str, Any]],
+    stale: dict[str, Any] | None = None,
+) -> None:
+    """Make a folder with a graph, or replace the graph in it; who makes it already is waited for.
+
+    Args:
+        run: Has the folder.
+        folder: The folder.
+        key: Identity of the run's model.
+        write: Writes the graph and gives what is to be known of it.
+        stale: What is known of a graph of that key that is to be replaced.
+    """
+    with held(run.path / ".onnx.lock", f"The graph of run {run.id}", _PATIENCE_SECONDS):
+        if _record(folder, key) != stale:
+            return  # another process made it meanwhile
+        replaced = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        with new_folder(folder, replaced) as hidden:
+            facts = write(hidden)
+            write_json(hidden / _RECORD_FILE, {"key": key, **facts})

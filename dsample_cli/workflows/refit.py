@@ -98,6 +98,7 @@ def refit(
     use_cache: bool = True,
     device: str = "auto",
     precision: str = "auto",
+    trust_remote_code: bool = False,
 ) -> RefitResult:
     """Refit the head of a run and store the result as a new run.
 
@@ -111,6 +112,7 @@ def refit(
         use_cache: Whether features are taken from the run where they are known, and kept in it.
         device: Where features are extracted.
         precision: As in training.
+        trust_remote_code: Whether Python code that was stored with the model is run.
 
     Raises:
         DsampleError: If the run, its data or the options cannot be used.
@@ -118,7 +120,7 @@ def refit(
     _check_extra(wanted)
     training = _training_of(run, workspace, listener)
     heard = WarningsKept(listener, training_warnings(training.read_manifest()))
-    start = _open(training, heard, wanted.head, changes or {}, device, precision)
+    start = _open(training, heard, wanted.head, changes or {}, device, precision, trust_remote_code)
     if wanted.seed is None:
         wanted = replace(wanted, seed=start.config.seed)
     began = perf_counter()
@@ -162,6 +164,7 @@ def _open(
     changes: Mapping[str, Any],
     device: str,
     precision: str,
+    trust_remote_code: bool,
 ) -> _Start:
     manifest = completed_manifest(run)
     config = replace(TrainConfig.from_options(manifest["config"]), **changes)
@@ -176,7 +179,8 @@ def _open(
     counts = count_classes(data.parts["train"].codes, len(data.label_names))
     score = resolve_config_score(config, counts).score
     listener.phase("loading the model")
-    model = uncorrected(open_model(run, manifest, device, precision), manifest)
+    opened = open_model(run, manifest, device, precision, trust_remote_code)
+    model = uncorrected(opened, manifest)
     # What is beside is of another refit, or the cosine head that the last layer stands for.
     model = replace(model, head=None)
     records = read_json_lines(run.epochs_file)

@@ -1,12 +1,10 @@
 import importlib.util
-import json
 from pathlib import Path
 
 import pytest
 
 from dsample_cli.errors import ConfigError, MissingExtraError
-from dsample_cli.training import encoders
-from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
+from dsample_cli.training import downloads
 from dsample_cli.training.encoders import find_minilm, load_for_training, load_trained
 
 
@@ -36,12 +34,8 @@ def test_damaged_weights_are_refused(monkeypatch, tmp_path):
 
 def test_without_package_and_hub_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-
-    def unreachable(*args, **kwargs):
-        raise OSError("offline")
-
-    monkeypatch.setattr(encoders.AutoConfig, "from_pretrained", unreachable)
-    monkeypatch.setattr(encoders.AutoTokenizer, "from_pretrained", unreachable)
+    monkeypatch.setattr(downloads, "hub_is_reachable", lambda: False)
+    monkeypatch.setattr(downloads, "_in_cache", lambda model: None)
     with pytest.raises(MissingExtraError) as caught:
         load_for_training("minilm", ["a", "b"], [["x"]])
     assert "dsample-cli[offline]" in caught.value.hint
@@ -71,35 +65,5 @@ def test_a_pickled_checkpoint_is_refused(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(ConfigError, match="no usable model"):
+    with pytest.raises(ConfigError, match="are a pickle"):
         load_trained(tmp_path)
-
-
-def write_checkpoint(folder, step, recorded=1, whole=True):
-    path = folder / f"checkpoint-{step}"
-    path.mkdir()
-    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt"):
-        (path / name).write_bytes(b"x")
-    state = {
-        "global_step": step,
-        "stateful_callbacks": {"EpochRecorder": {"attributes": {"epochs_recorded": recorded}}},
-    }
-    text = json.dumps(state)
-    (path / "trainer_state.json").write_text(text if whole else text[:20])
-    return path
-
-
-def test_the_newest_whole_checkpoint_is_taken(tmp_path):
-    write_checkpoint(tmp_path, 9)
-    write_checkpoint(tmp_path, 10)
-    write_checkpoint(tmp_path, 11, whole=False)
-    (tmp_path / "checkpoint-12").mkdir()
-    found = newest_checkpoint(tmp_path)
-    assert found is not None
-    assert found.step == 10
-    remove_newer(tmp_path, found.step)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
-
-
-def test_no_checkpoint_is_none(tmp_path):
-    assert newest_checkpoint(tmp_path) is None

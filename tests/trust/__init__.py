@@ -1,0 +1,1 @@
+"""Programs that try to break the tool, and their short forms as tests."""
