@@ -51,9 +51,13 @@ class Forked:
     """
 
     def __init__(self, *args: object, cwd: Path, **variables: str) -> None:
+        texts = [str(arg) for arg in args]
+        self._begin(lambda out, err: fork(run_forked, texts, cwd, out, err, variables), cwd)
+
+    def _begin(self, begin: Callable[[Path, Path], ForkServerProcess], cwd: Path) -> None:
         number = next(_NUMBERS)
         self._out, self._err = cwd / f"{number}.out", cwd / f"{number}.err"
-        self.process = fork(_run, [str(a) for a in args], cwd, self._out, self._err, variables)
+        self.process = begin(self._out, self._err)
 
     def poll(self) -> int | None:
         """The exit code; None while it runs."""
@@ -73,7 +77,8 @@ class Forked:
         return Outcome(self.process.exitcode, out, err)
 
 
-def _run(args: list[str], cwd: Path, out: Path, err: Path, variables: dict[str, str]) -> None:
+def run_forked(args: list[str], cwd: Path, out: Path, err: Path, variables: dict[str, str]) -> None:
+    """Run a command and end the process."""
     gc.freeze()  # what is imported stays
     os.chdir(cwd)
     environment = process_environment(**variables)

@@ -3,15 +3,20 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import pytest
 from safetensors.numpy import load_file
 
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.core.progress import Silent
+from dsample_cli.core.progress import Listener, Silent
 from dsample_cli.runs.run import Run
 from dsample_cli.runs.workspace import Workspace
+from dsample_cli.training.recorder import EpochRecorder
 from dsample_cli.workflows import train as workflow
 from tests.forks import fork
 from tests.helpers import epochs_without_timing
@@ -39,16 +44,51 @@ def train(config: TrainConfig, workspace: Path) -> Run:
     return workflow.train(config, Workspace(workspace), Silent()).run
 
 
-def resume(workspace: Path) -> Run:
+class Told(Silent):
+    """Keeps what it hears.
+
+    Attributes:
+        lines: Notes and warnings, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
+
+    def warn(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def resume(workspace: Path, listener: Listener | None = None) -> Run:
     """Resume the only run of a workspace."""
     run = only_run(workspace)
-    return workflow.resume(run, Silent()).run
+    return workflow.resume(run, listener or Silent()).run
 
 
 def only_run(workspace: Path) -> Run:
     """The only run of a workspace, whatever its state."""
     [path] = (workspace / "runs").iterdir()
     return Run(path)
+
+
+class Dies(Exception):
+    """Stands for the end of the process."""
+
+
+@contextmanager
+def dying_after(step: int) -> Iterator[None]:
+    """Let training end behind a step, its checkpoint included, as if the process died."""
+    on_step_end = EpochRecorder.on_step_end
+
+    def dies(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        on_step_end(self, args, state, control, **kwargs)
+        if state.global_step == step:
+            raise Dies
+
+    with mock.patch.object(EpochRecorder, "on_step_end", dies), pytest.raises(Dies):
+        yield
 
 
 def train_and_die(config: TrainConfig, workspace: Path, step: int, delay: float) -> None:
@@ -59,8 +99,6 @@ def train_and_die(config: TrainConfig, workspace: Path, step: int, delay: float)
 
 
 def _train_until(config: TrainConfig, workspace: Path, step: int, delay: float) -> None:
-    from dsample_cli.training.recorder import EpochRecorder
-
     on_step_end = EpochRecorder.on_step_end
 
     def dying(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

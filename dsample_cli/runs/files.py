@@ -1,6 +1,8 @@
 """Write files so that a reader, or a crash, never meets half of one."""
 
+import io
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -9,8 +11,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from dsample_cli.core.disk import (
+    is_passed_on,
+    replace_file,
+    sync_folder,
+    sync_tree,
+    write_error,
+    writing,
+)
+from dsample_cli.core.faults import as_failed_write
 from dsample_cli.errors import RunError
 
+_BUFFER_BYTES = 1 << 16
 _DAMAGED_HINT = "Restore the file, or remove its run with: dsample runs remove RUN"
 
 
@@ -18,24 +30,33 @@ _DAMAGED_HINT = "Restore the file, or remove its run with: dsample runs remove R
 def atomic_writer(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that becomes `path` when the block ends without error.
 
+    Then it is on the disk, under its name, and outlives a power loss. What is no file, such as
+    `/dev/stdout`, is written to as it is.
+
     Raises:
-        RunError: If the folder cannot be written.
+        RunError: If the folder or the file cannot be written.
     """
-    encoding = None if "b" in mode else "utf-8"
-    newline = None if "b" in mode else "\n"
+    if is_passed_on(path):
+        with writing(path):
+            passing = os.open(path, os.O_WRONLY | os.O_APPEND)
+        with _opened(passing, path, mode) as file:
+            yield file
+            with writing(path):
+                file.flush()
+        return
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except OSError as error:
-        raise RunError(
-            f"Cannot write {path}: {error.strerror}.", "Choose a folder that you may write to."
-        ) from error
+        raise write_error(error.errno, path) from error
     try:
-        with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
+        with _opened(handle, path, mode) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+            with writing(path):
+                file.flush()
+                os.fsync(file.fileno())
+        with writing(path):
+            os.chmod(name, 0o666 & ~_umask())
+            replace_file(Path(name), path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -65,16 +86,21 @@ def new_files(
         ) from error
     try:
         with ExitStack() as stack:
-            files = [stack.enter_context(open(hidden / name, "wb")) for name in names]
+            files = [stack.enter_context(_created(hidden / name, folder / name)) for name in names]
             yield files
-            for file in files:
-                file.flush()
-                os.fsync(file.fileno())
-        for name in replaced:
-            (folder / name).unlink()
-        for name in names:
-            os.replace(hidden / name, folder / name)
-        hidden.rmdir()
+            with writing(folder):
+                for file in files:
+                    file.flush()
+                    os.fsync(file.fileno())
+        with writing(folder):
+            for name in replaced:
+                (folder / name).unlink()
+            for name in names:
+                os.replace(hidden / name, folder / name)
+            hidden.rmdir()
+            sync_folder(folder)
+            if is_new:
+                sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(folder if is_new else hidden, ignore_errors=True)
         raise
@@ -95,26 +121,37 @@ def new_folder(path: Path, replaced: Sequence[str] = ()) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         hidden = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     except OSError as error:
-        raise RunError(
-            f"Cannot write {path}: {error.strerror}.", "Choose a folder that you may write to."
-        ) from error
+        raise write_error(error.errno, path) from error
     try:
-        yield hidden
-        for file in hidden.iterdir():
-            file.chmod(0o666 & ~_umask())  # safetensors writes weights for their owner alone
-        hidden.chmod(0o777 & ~_umask())
-        if not path.is_dir():
-            hidden.rename(path)
-            return
-        # The folder itself stays: a shell may stand in it.
-        for name in replaced:
-            (path / name).unlink(missing_ok=True)
-        for file in sorted(hidden.iterdir()):
-            os.replace(file, path / file.name)
-        hidden.rmdir()
+        try:
+            yield hidden
+        except Exception as error:  # of a library that was given the folder
+            if told := as_failed_write(error, path):
+                raise told from error
+            raise
+        with writing(path):
+            _publish(hidden, path, replaced)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
+
+
+def _publish(hidden: Path, path: Path, replaced: Sequence[str]) -> None:
+    """Give a finished folder its name, or its files to the folder that has it."""
+    for file in hidden.iterdir():
+        file.chmod(0o666 & ~_umask())  # safetensors writes weights for their owner alone
+    hidden.chmod(0o777 & ~_umask())
+    sync_tree(hidden)
+    if not path.is_dir():
+        replace_file(hidden, path)
+        return
+    # The folder itself stays: a shell may stand in it.
+    for name in replaced:
+        (path / name).unlink(missing_ok=True)
+    for file in sorted(hidden.iterdir()):
+        os.replace(file, path / file.name)
+    hidden.rmdir()
+    sync_folder(path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -135,11 +172,20 @@ def read_json(path: Path) -> Any:
         RunError: If it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_text(encoding="utf-8")
+        return json.loads(content, parse_constant=_finite, parse_float=_finite)
     except FileNotFoundError:
         raise RunError(f"{path} is missing.", _DAMAGED_HINT) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {type(error).__name__}.", _DAMAGED_HINT) from error
+
+
+def _finite(text: str) -> float:
+    """A number of a JSON file; NaN and infinite ones, which JSON has not, are refused."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -150,9 +196,14 @@ def write_json_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 
 def append_json_line(path: Path, record: dict[str, Any]) -> None:
-    """Append one line to a JSON Lines file and push it to the disk."""
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+    """Append one line to a JSON Lines file and push it to the disk.
+
+    Raises:
+        RunError: If it cannot be written; a part of the line may have been.
+    """
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    with writing(path), path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(line)
         file.flush()
         os.fsync(file.fileno())
 
@@ -166,9 +217,36 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n"):
         try:
             records.append(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
     return records
+
+
+class _NamedFile(io.FileIO):
+    """An open file whose failing writes tell the name of the file that it is to become."""
+
+    def __init__(self, handle: int, target: Path) -> None:
+        super().__init__(handle, "w")
+        self._target = target
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise write_error(error.errno, self._target) from error
+
+
+def _opened(handle: int, target: Path, mode: str = "wb") -> IO[Any]:
+    """A buffered file, of text where the mode has no "b"."""
+    file = io.BufferedWriter(_NamedFile(handle, target), _BUFFER_BYTES)
+    if "b" in mode:
+        return file
+    return io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+
+
+def _created(path: Path, target: Path) -> BinaryIO:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    return _opened(handle, target)  # type: ignore[return-value]
 
 
 def _umask() -> int:

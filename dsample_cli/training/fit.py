@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_model
 from transformers import set_seed
 
@@ -23,7 +25,7 @@ from dsample_cli.core.selection import replay
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
 from dsample_cli.training.attention import use_short_attention
-from dsample_cli.training.checkpoints import newest_checkpoint, remove_newer
+from dsample_cli.training.checkpoints import Checkpoint, best_file, newest_checkpoint
 from dsample_cli.training.compiling import require_compiler
 from dsample_cli.training.contrastive import ContrastiveTerm, TwoViewCollator
 from dsample_cli.training.cosine import (
@@ -121,6 +123,7 @@ def prepare(
         config.tokenizer,
         config.dropout,
         config.truncation_side,
+        config.trust_remote_code,
     )
     if device.type == "cpu":
         use_quick_dropout(model)
@@ -176,11 +179,11 @@ def fit(
     save_record: Callable[[Record], None],
     save_draws: Callable[[int, NDArray[np.integer]], None] | None,
     listener: Listener,
-    earlier_records: Sequence[Record] = (),
-    on_restart: Callable[[int], None] = lambda known: None,
+    row_numbers: NDArray[np.integer] | None = None,
+    on_restart: Callable[[list[Record]], None] = lambda known: None,
     logs_dir: Path | None = None,
 ) -> FitResult:
-    """Train under the config's schedule, from the newest checkpoint when there is one.
+    """Train under the config's schedule, from the newest whole checkpoint when there is one.
 
     Args:
         fitting: Model and data.
@@ -190,21 +193,28 @@ def fit(
         save_record: Stores a finished epoch.
         save_draws: Stores the training rows that an epoch draws, in order; None for no one.
         listener: Hears of progress.
-        earlier_records: Stored epochs of the run that is resumed.
-        on_restart: Told, before training, how many of them the checkpoint knows; the rest will be
-            trained and stored again.
+        row_numbers: Of the training rows in their file, shape [N], for what is said of them; None
+            where they are the whole file.
+        on_restart: Told, before training, the epochs that the checkpoint knows; all others will be
+            trained and stored.
         logs_dir: Where trackers leave files; needed if the config names any.
+
+    Raises:
+        RunError: If a loss or the weights become nan or infinite, or a file cannot be written.
     """
     trackers = []
     if logs_dir is not None:
         trackers = make_trackers(fitting.config.report_to, logs_dir, listener)
     with deferred_interrupts(listener) as stop_requested:
         hooks = Hooks(
-            _validator(fitting, measure), save_record, save_draws, stop_requested, listener
+            _validator(fitting, measure),
+            save_record,
+            save_draws,
+            stop_requested,
+            listener,
+            np.arange(len(fitting.train_codes)) if row_numbers is None else row_numbers,
         )
-        recorder = _train(
-            fitting, score, checkpoints_dir, hooks, earlier_records, on_restart, trackers
-        )
+        recorder = _train(fitting, score, checkpoints_dir, hooks, on_restart, trackers)
     best_epoch = _restore_best(fitting.model, recorder)
     merge_lora(fitting.model)
     expand_embedding(fitting.model)
@@ -223,8 +233,7 @@ def _train(
     score: Score,
     checkpoints_dir: Path,
     hooks: Hooks,
-    earlier_records: Sequence[Record],
-    on_restart: Callable[[int], None],
+    on_restart: Callable[[list[Record]], None],
     trackers: Sequence[Tracker],
 ) -> EpochRecorder:
     config, model, codes = fitting.config, fitting.model, fitting.train_codes
@@ -232,16 +241,16 @@ def _train(
     if config.gradient_checkpointing:
         checkpoint_activations(model)
     schedule = config.make_schedule()
-    checkpoint = newest_checkpoint(checkpoints_dir)
-    remove_newer(checkpoints_dir, checkpoint.step if checkpoint else -1)
+    checkpoint = _find_checkpoint(checkpoints_dir, hooks.listener)
     resumed = Midway(**checkpoint.recorder) if checkpoint else Midway()
+    records = list(checkpoint.records) if checkpoint else []
     if checkpoint:
         _check_processes(resumed)
-    records = list(earlier_records[: resumed.epochs_recorded])
-    on_restart(resumed.epochs_recorded)
+    on_restart(records)
     memory = ExampleMemory(codes, score, config.window)
     if checkpoint:
-        memory.restore(checkpoint.path)
+        with _foreign_content_told(checkpoint, ValueError, KeyError):
+            memory.restore(checkpoint.path)
     batch_size = config.batch_size * distributed.size()
     sampler = EpochSampler(
         codes,
@@ -269,7 +278,7 @@ def _train(
         memory,
         fitting.label_names,
         frequency_groups(sampler.counts, config.group_thresholds),
-        checkpoints_dir / "best.safetensors",
+        checkpoints_dir,
         hooks,
         progress=replay(schedule, records, config.select_on),
         records=records,
@@ -303,9 +312,47 @@ def _train(
     )
     if trackers:
         recorder.report = trainer.log
-    with _rare_collections():
+    with _rare_collections(), _foreign_content_told(checkpoint):
         trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
     return recorder
+
+
+@contextmanager
+def _foreign_content_told(checkpoint: Checkpoint | None, *kinds: type[Exception]) -> Iterator[None]:
+    """Tell of a checkpoint that fits its seal and holds what no training wrote.
+
+    Args:
+        checkpoint: That is read; None for none.
+        kinds: What else than refused pickles and damaged weights shows it.
+
+    Raises:
+        RunError: If it is such a one.
+    """
+    telling: tuple[type[Exception], ...] = (UnpicklingError, SafetensorError, *kinds)
+    try:
+        yield
+    except telling as error:
+        if checkpoint is None:
+            raise
+        raise RunError(
+            f"{checkpoint.path} holds what no training of this tool writes, and is not used.",
+            f"Go on from the checkpoint before: delete {checkpoint.path} and resume again.",
+        ) from error
+
+
+def _find_checkpoint(folder: Path, listener: Listener) -> Checkpoint | None:
+    """The checkpoint that all processes go on from: what rank 0 finds."""
+    if distributed.rank() > 0:
+        return distributed.from_main(None)
+    passed_over: list[str] = []
+    found = newest_checkpoint(folder, passed_over.append)
+    for told in passed_over:
+        listener.warn(told)
+    if found is not None:
+        listener.note(f"Going on from {found.path.name}.")
+    elif passed_over:
+        listener.warn("No checkpoint is whole: the training starts again.")
+    return distributed.from_main(found)
 
 
 @contextmanager
@@ -373,5 +420,6 @@ def _restore_best(model: Any, recorder: EpochRecorder) -> int:
         return last if best is None else best
     distributed.wait_for_all()  # until rank 0 has written the file
     # Frozen weights are not in the file.
-    load_model(model, str(recorder.best_file), strict=False, device=str(model.device))
+    weights = best_file(recorder.folder, best)
+    load_model(model, str(weights), strict=False, device=str(model.device))
     return best

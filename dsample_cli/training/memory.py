@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dsample_cli.core.class_scores import Floats
+from dsample_cli.core.disk import writing
 from dsample_cli.core.history import History
 from dsample_cli.core.scores import Score
 from dsample_cli.training import distributed
@@ -70,14 +71,15 @@ class ExampleMemory:
             return
         observations = self._observations()
         if distributed.rank() == 0:
-            folder.mkdir(parents=True, exist_ok=True)
-            np.savez(folder / MEMORY_FILE, **self._history.arrays, **observations)  # type: ignore[arg-type]
+            with writing(folder / MEMORY_FILE):
+                folder.mkdir(parents=True, exist_ok=True)
+                np.savez(folder / MEMORY_FILE, **self._history.arrays, **observations)  # type: ignore[arg-type]
 
     def restore(self, folder: Path) -> None:
         """Take the place of a saved memory."""
         if not self.is_used:
             return
-        with np.load(folder / MEMORY_FILE) as stored:
+        with np.load(folder / MEMORY_FILE, allow_pickle=False) as stored:
             self._history.restore({name: stored[name] for name in self._history.arrays})
             if distributed.rank() == 0:
                 self._before = {name: stored[name] for name in self._before}

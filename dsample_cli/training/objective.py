@@ -1,6 +1,8 @@
 """The objective: a loss of each example, reduced to what the Trainer minimises."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,6 +14,23 @@ from dsample_cli.core.names import look_up
 from dsample_cli.core.signatures import input_names, option_names
 from dsample_cli.training.contrastive import SECOND_VIEW, ContrastiveTerm
 from dsample_cli.training.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """A forward pass whose loss is no finite number.
+
+    Attributes:
+        number: Of the pass since the epoch was begun or continued, from 0.
+        loss: What the loss is: nan, inf or -inf.
+        rows: Training rows that it comes from; all of the batch where no single ones are to blame.
+        batch_size: Rows of the batch.
+    """
+
+    number: int
+    loss: float
+    rows: list[int]
+    batch_size: int
 
 
 class Objective:
@@ -58,6 +77,9 @@ class Objective:
         self._contrast = contrast
         self.total: Tensor | float = 0.0
         self.examples = 0
+        self._passes = 0
+        # Rows, losses and their sum of the passes that nobody has looked at yet, on the device.
+        self._unseen: list[tuple[Tensor, Tensor, Tensor]] = []
         # Impossible options must not come to light only in the first step.
         self._losses(torch.zeros(1, len(counts), device=counts.device), codes[:1])
 
@@ -68,11 +90,13 @@ class Objective:
         rows = labels if self._contrast is None else labels[labels != SECOND_VIEW]
         labels, logits = self._codes[rows], outputs.logits[: len(rows)]
         self._observe(rows, logits, labels)
-        total = self._losses(logits, labels).sum()
+        losses = self._losses(logits, labels)
+        total = losses.sum()
         if self._contrast is not None:
             total = total + self._contrast(outputs.logits, labels).sum()
         self.total = self.total + total.detach()
         self.examples += len(labels)
+        self._unseen.append((rows, losses.detach(), total.detach()))
         return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
     def restart(
@@ -93,6 +117,7 @@ class Objective:
                 without them, and ones before any were given.
         """
         self.total, self.examples = total, examples
+        self._passes, self._unseen = 0, []
         if share is not None:
             self._share = self._by_class(share)
         if weights is not None:
@@ -102,6 +127,21 @@ class Objective:
     def sum(self) -> float:
         """Sum of the losses since the epoch began; waits for the device."""
         return float(self.total)
+
+    def find_not_finite(self) -> NotFinite | None:
+        """The first pass since it was asked last whose loss is not finite; waits for the device."""
+        unseen, self._unseen = self._unseen, []
+        before, self._passes = self._passes, self._passes + len(unseen)
+        if not unseen:
+            return None
+        totals = torch.stack([total for _, _, total in unseen]).tolist()
+        for place, total in enumerate(totals):
+            if not math.isfinite(total):
+                rows, losses, _ = unseen[place]
+                is_bad = ~losses.isfinite()
+                blamed = rows[is_bad] if is_bad.any() else rows
+                return NotFinite(before + place, total, blamed.tolist(), len(rows))
+        return None
 
     def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         known = {"logits": logits, "labels": labels, "share": self._share, "counts": self._counts}

@@ -2,19 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch.nn.utils import get_total_norm
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.disk import replace_file, sync_file, writing
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.reweighting import epoch_weights
@@ -22,19 +25,23 @@ from dsample_cli.core.schedules import Schedule
 from dsample_cli.core.selection import Progress, advance, should_stop
 from dsample_cli.errors import RunError
 from dsample_cli.training import distributed
+from dsample_cli.training.checkpoints import Record, best_file, seal
 from dsample_cli.training.freezing import trained_weights
 from dsample_cli.training.memory import ExampleMemory
-from dsample_cli.training.objective import Objective
+from dsample_cli.training.objective import NotFinite, Objective
 from dsample_cli.training.sampler import EpochSampler
 from dsample_cli.training.trackers import epoch_figures
 
-Record = dict[str, Any]
 # Key of a validation under which it has the recall of each class, which no record keeps.
 CLASS_RECALL = "class_recall"
 
 
-# How often several processes ask each other whether one was told to stop.
+# How often several processes ask each other whether one was told to stop, or has lost its loss.
 _STEPS_BETWEEN_QUESTIONS = 20
+# How often the losses are looked at where that means to wait for a device.
+_STEPS_BETWEEN_LOOKS = 50
+# Rows that a message names.
+_MOST_ROWS = 20
 
 
 @dataclass
@@ -48,6 +55,7 @@ class Hooks:
         save_draws: Stores the rows that an epoch draws; None when nobody wants them.
         stop_requested: Whether the user asked to stop.
         listener: Hears of progress.
+        row_numbers: Of the training rows in their file, shape [N].
     """
 
     validate: Callable[[], dict[str, Any]] | None
@@ -55,6 +63,7 @@ class Hooks:
     save_draws: Callable[[int, NDArray[np.integer]], None] | None
     stop_requested: Callable[[], bool]
     listener: Listener
+    row_numbers: NDArray[np.integer]
 
 
 @dataclass
@@ -81,10 +90,11 @@ class Midway:
 class EpochRecorder(TrainerCallback, ExportableState):
     """Plans each epoch by the schedule and writes down what it did.
 
-    A checkpoint stores only where it stands and what the example scores remember; schedule and
-    selection are replayed from the records.
+    A checkpoint stores only where it stands, what the example scores remember and the records, from
+    which schedule and selection are replayed.
 
     Attributes:
+        folder: Of the checkpoints and the best weights.
         records: Lines of the finished epochs.
         progress: Schedule state and selection after them.
         was_stopped: Whether training ended because the user asked for it.
@@ -98,7 +108,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
     memory: ExampleMemory
     label_names: tuple[str, ...]
     class_groups: Sequence[str]
-    best_file: Path
+    folder: Path
     hooks: Hooks
     progress: Progress
     records: list[Record] = field(default_factory=list)
@@ -131,6 +141,10 @@ class EpochRecorder(TrainerCallback, ExportableState):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell how much there is to do, and how much a resumed run has done."""
+        waits = args.device.type != "cpu"
+        self._steps_between_looks = _STEPS_BETWEEN_LOOKS if waits else 1
+        if not distributed.is_alone():
+            self._steps_between_looks = _STEPS_BETWEEN_QUESTIONS
         self.hooks.listener.phase("training", state.max_steps * self._examples_a_step)
         done = sum(sum(record["drawn"].values()) for record in self.records)
         self.hooks.listener.advance(done + sum(self.resumed.examples))
@@ -150,7 +164,8 @@ class EpochRecorder(TrainerCallback, ExportableState):
             share,
             epoch_weights(self.config, self.epoch, self.sampler.counts, share),
         )
-        self._seconds, self._steps = resumed.seconds, resumed.steps
+        self._seconds = resumed.seconds
+        self._steps = self._first_step = resumed.steps
         self.hooks.listener.epoch_started(self.epoch, self.config.planned_epochs)
         self._tell_uneven_end()
         self._left = len(self.sampler) - sum(resumed.examples)
@@ -164,14 +179,21 @@ class EpochRecorder(TrainerCallback, ExportableState):
         self.hooks.listener.advance(done)
         if self._steps == self.sampler.steps:
             return
+        if self._steps % self._steps_between_looks == 0:
+            self._require_finite_loss()
         if self._should_stop():
             self.was_stopped = control.should_training_stop = True
         every = self.config.checkpoint_steps
         if self.was_stopped or (every and state.global_step % every == 0):
+            self._require_finite(kwargs["model"])
             self._save(args, state, control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Saving is no training time."""
+        """Seal the checkpoint. None of that is training time."""
+        distributed.wait_for_all()  # until each has written its random state
+        if state.is_world_process_zero:
+            path = self.folder / f"checkpoint-{state.global_step}"
+            seal(path, self.records, self.progress.selection.best_epoch)
         self._clock = time.perf_counter()
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -179,6 +201,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         if self.was_stopped:
             return
         self._seconds += time.perf_counter() - self._clock
+        self._require_finite(kwargs["model"])
         record = self._record()
         validation = record.get("validation")
         self.progress = advance(
@@ -192,7 +215,7 @@ class EpochRecorder(TrainerCallback, ExportableState):
         selection = self.progress.selection
         record["improved"] = selection.best_epoch == self.epoch
         if record["improved"] and state.is_world_process_zero:
-            save_weights(kwargs["model"], self.best_file)
+            save_weights(kwargs["model"], best_file(self.folder, self.epoch))
         if state.is_world_process_zero:
             self.hooks.save_record(record)
         self.records.append(record)
@@ -232,6 +255,61 @@ class EpochRecorder(TrainerCallback, ExportableState):
         is_time = self._steps % _STEPS_BETWEEN_QUESTIONS == 0
         return is_time and distributed.total(float(self.hooks.stop_requested())) > 0
 
+    def _require_finite_loss(self) -> None:
+        """See that no loss was nan or infinite since the last look; all processes look together.
+
+        Raises:
+            RunError: If one was, in each of them.
+        """
+        found = self.objective.find_not_finite()
+        if not distributed.total(float(found is not None)):
+            return
+        everywhere = [one for one in distributed.gather(found) if one is not None]
+        raise self._diverged(min(everywhere, key=lambda one: one.number))
+
+    def _require_finite(self, model: Any) -> None:
+        """See that losses and weights are finite numbers, before they are kept."""
+        self._require_finite_loss()
+        trained = [p.detach() for p in model.parameters() if p.requires_grad]
+        if not bool(torch.isfinite(get_total_norm(trained))):
+            end = self._steps * self._examples_a_step
+            rows = self.sampler.rows[end - self._examples_a_step : end]
+            raise RunError(
+                f"The weights are no finite numbers any more after epoch {self.epoch}, step "
+                f"{self._steps} of {self.sampler.steps}. Its batch has {self._name_rows(rows)}.",
+                self._how_to_train_again(),
+            )
+
+    def _diverged(self, found: NotFinite) -> RunError:
+        """What to say of a loss that is no number, naming the rows as the user counts them."""
+        step = self._first_step + found.number // self.config.grad_accum + 1
+        which = "Its batch has"
+        if len(found.rows) < found.batch_size:
+            which = f"Of the {found.batch_size} rows of its batch it comes from"
+        return RunError(
+            f"The training loss became {found.loss} in epoch {self.epoch}, step {step} of "
+            f"{self.sampler.steps}. {which} {self._name_rows(found.rows)}.",
+            self._how_to_train_again(),
+        )
+
+    def _name_rows(self, rows: Iterable[int]) -> str:
+        """Training rows as the user counts them."""
+        numbers = sorted({int(self.hooks.row_numbers[row]) for row in rows})
+        named = ", ".join(map(str, numbers[:_MOST_ROWS]))
+        if len(numbers) > _MOST_ROWS:
+            named += f" and {len(numbers) - _MOST_ROWS} more"
+        plural = "s" if len(numbers) > 1 else ""
+        return f"row{plural} {named} of {self.config.data}, counted from 0"
+
+    def _how_to_train_again(self) -> str:
+        lr = float(self.config.lr)
+        others = [] if self.config.precision == "fp32" else ["--precision fp32"]
+        others.append(f"a smaller --grad-clip (it was {self.config.grad_clip:g})")
+        return (
+            f"Look at these rows, or try a lower --lr (it was {lr:.2g}), {' or '.join(others)}: "
+            f"dsample train --config {self.folder.parent / 'config.toml'} --lr {lr / 4:.2g}"
+        )
+
     def _save(self, args: Any, state: Any, control: Any) -> None:
         """Have the Trainer write a checkpoint; store beside it what the Trainer does not know."""
         self._seconds += time.perf_counter() - self._clock
@@ -242,7 +320,6 @@ class EpochRecorder(TrainerCallback, ExportableState):
             distributed.gather(self.objective.examples),
             self._seconds,
         )
-        # Before the Trainer's own files, the last of which makes the checkpoint complete.
         self.memory.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         control.should_save = True
 
@@ -260,8 +337,8 @@ class EpochRecorder(TrainerCallback, ExportableState):
         loss = distributed.total(self.objective.sum) / max(1.0, examples)
         if not math.isfinite(loss):
             raise RunError(
-                f"The training loss became {loss} in epoch {self.epoch}.",
-                "Lower --lr, or use --precision fp32.",
+                f"The sum of the training losses of epoch {self.epoch} is {loss}.",
+                self._how_to_train_again(),
             )
         record: Record = {
             "epoch": self.epoch,
@@ -299,8 +376,14 @@ class EpochRecorder(TrainerCallback, ExportableState):
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """Write what training changes of a model; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(trained_weights(getattr(model, "module", model)), str(partial))
-    partial.replace(path)
+    """Write what training changes of a model; the file appears whole or not at all.
+
+    Raises:
+        RunError: If it cannot be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file(trained_weights(getattr(model, "module", model)), str(partial))
+        sync_file(partial)
+        replace_file(partial, path)

@@ -1,5 +1,6 @@
 """The one place where transformers' Trainer is subclassed and configured."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from transformers import (
 )
 
 from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.disk import writing
+from dsample_cli.errors import RunError
 from dsample_cli.training.devices import Device
 from dsample_cli.training.freezing import trained_weights
 from dsample_cli.training.objective import Objective
@@ -100,6 +103,18 @@ class ScheduledTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Write the weights of a checkpoint: what is frozen, the next process has anew."""
         super()._save(output_dir, trained_weights(self.model))
+        # A pickle that nobody reads.
+        Path(output_dir or self.args.output_dir, "training_args.bin").unlink(missing_ok=True)
+
+    def _save_checkpoint(self, *args: Any, **options: Any) -> None:
+        """Write a checkpoint; what was written of one that fails leaves its room to others."""
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            with writing(folder):
+                super()._save_checkpoint(*args, **options)
+        except RunError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Nobody reads them, and counting walks the whole model in every step."""
@@ -165,7 +180,7 @@ def make_trainer(
         save_strategy="no",
         logging_strategy="no",
         logging_nan_inf_filter=False,
-        save_total_limit=2,
+        save_total_limit=None,  # the recorder deletes old ones, when a new one is sealed
         remove_unused_columns=False,
         run_name=checkpoints_dir.parent.name,
         report_to="none",  # trackers are among the callbacks

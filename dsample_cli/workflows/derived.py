@@ -1,10 +1,13 @@
 """Runs that are made of another's training: corrected or refitted."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from dsample_cli.core.config import TrainConfig
+from dsample_cli.errors import RunError
+from dsample_cli.runs.files import atomic_writer
 from dsample_cli.runs.run import COMPLETED, RUNNING, Run
 from dsample_cli.runs.workspace import Workspace
 from dsample_cli.workflows.manifest import failure, now
@@ -55,11 +58,15 @@ def derive_run(
         The run, completed, and what `finish` returned.
     """
     manifest = parent.read_manifest()
+    # Read before anything is made: the parent may be removed meanwhile.
+    with parent.reading():
+        copied = {file: _content(parent, file) for file in (parent.split_file, parent.epochs_file)}
     run = workspace.create_run(label)
     with run.locked():
         run.write_config(config.to_options(), ", then: ".join(commands))
-        for file in (parent.split_file, parent.epochs_file):
-            shutil.copyfile(file, run.path / file.name)
+        for file, content in copied.items():
+            with atomic_writer(run.path / file.name, "wb") as own_file:
+                own_file.write(content)
         inherited = {key: manifest[key] for key in _INHERITED if key in manifest}
         own = {
             "status": RUNNING,
@@ -71,7 +78,18 @@ def derive_run(
         try:
             found = finish(run)
         except BaseException as error:
-            run.update_manifest(**failure(error))
+            with suppress(Exception):  # the first error is the one to tell
+                run.update_manifest(**failure(error))
             raise
         run.update_manifest(status=COMPLETED, completed=now(), **found)
     return run, found
+
+
+def _content(parent: Run, file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"Run {parent.id} has no usable {file.name}: {error.strerror}.",
+            "See what there is: dsample runs list, and what can be mended: dsample doctor",
+        ) from error

@@ -1,7 +1,9 @@
 """What follows training: the correction, figures, predictions, the saved model, the report."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.corrections import Correction, softmax
+from dsample_cli.core.disk import replace_file, sync_file, sync_tree, writing
 from dsample_cli.core.progress import WarningsKept
+from dsample_cli.errors import RunError
 from dsample_cli.evaluation.calibration import CalibrationBins, calibration_bins
 from dsample_cli.evaluation.report import Evaluation, evaluate_predictions
 from dsample_cli.reports.correction import correction_text
@@ -104,12 +108,14 @@ def finish_run(
         listener.warn(warning)
     if evaluations:
         last = list(evaluations.values())[-1]
-        write_confusion_png(run.confusion_file, last.confusion, last.labels)
-        write_reliability_png(run.reliability_file, reliabilities(completed))
+        curves = reliabilities(completed)
         report = make_report(completed, [*of_training, *of_results], baseline)
-        write_run_report(run.report_file, report)
-    if not config.keep_checkpoints:
-        shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
+        with _kept(run.confusion_file) as file:
+            write_confusion_png(file, last.confusion, last.labels)
+        with _kept(run.reliability_file) as file:
+            write_reliability_png(file, curves)
+        with _kept(run.report_file) as file:
+            write_run_report(file, report)
     return {
         "correction": correction,
         "prior": prior,
@@ -117,6 +123,14 @@ def finish_run(
         "metrics": {name: summary(evaluation) for name, evaluation in evaluations.items()},
         "baseline": baseline,
     }
+
+
+@contextmanager
+def _kept(file: Path) -> Iterator[Path]:
+    """See that a file which is written in the block is on the disk, and tell if it cannot be."""
+    with writing(file):
+        yield file
+        sync_file(file)
 
 
 def _baseline(
@@ -147,7 +161,8 @@ def fold_correction(run: Run, model: TrainedModel, correction: Correction) -> bo
     from dsample_cli.training.heads import can_fold, fold, save_beside
 
     if model.head is not None or not can_fold(model.network):
-        save_beside(run.head_file, correction.scale, correction.bias, model.head)
+        with _kept(run.head_file) as file:
+            save_beside(file, correction.scale, correction.bias, model.head)
         return False
     fold(model.network, correction.scale, correction.bias)
     return True
@@ -163,13 +178,19 @@ def save_model(run: Run, model: Any, tokenizer: Any, card: str) -> None:
     """Write model/ with its card so that it appears whole or not at all."""
     partial = run.path / ".model.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    (partial / "README.md").write_text(card, encoding="utf-8", newline="\n")
-    for file in partial.iterdir():
-        file.chmod(0o644)  # safetensors writes weights for their owner alone
-    shutil.rmtree(run.model_dir, ignore_errors=True)
-    partial.rename(run.model_dir)
+    try:
+        with writing(run.model_dir):
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            (partial / "README.md").write_text(card, encoding="utf-8", newline="\n")
+            for file in partial.iterdir():
+                file.chmod(0o644)  # safetensors writes weights for their owner alone
+            sync_tree(partial)
+            shutil.rmtree(run.model_dir, ignore_errors=True)
+            replace_file(partial, run.model_dir)
+    except RunError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def write_predictions(

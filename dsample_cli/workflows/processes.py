@@ -112,7 +112,7 @@ def _train(
     except DsampleError as error:
         outcome = "pruned" if listener.was_told_to_end else "failed", error.message
     except (MemoryError, RuntimeError) as error:
-        outcome = "failed", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        outcome = "failed", type(error).__name__  # its words may quote the data
     there.send(("end", outcome))
 
 

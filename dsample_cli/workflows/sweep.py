@@ -5,6 +5,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -439,8 +440,8 @@ class Trainer:
             status, error = PRUNED, pruned.message
         except DsampleError as failed:
             error = failed.message
-        except (MemoryError, RuntimeError) as failed:  # such as a device out of memory
-            error = f"{type(failed).__name__}: {str(failed).partition(chr(10))[0]}"
+        except (MemoryError, RuntimeError) as failed:  # one that nobody foresaw
+            error = type(failed).__name__  # its words may quote the data
         except KeyboardInterrupt:
             status = INTERRUPTED
         seconds = entry.seconds + time.perf_counter() - began
@@ -448,7 +449,8 @@ class Trainer:
             stored.change(point.key, seconds=seconds)
             return False
         if status == PRUNED:
-            shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
+            with suppress(RunError), run.locked():  # unless another process has resumed it
+                shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
         if not run.path.is_dir():
             entry.run = None
         stored.change(point.key, status=status, error=error, seconds=seconds)
@@ -534,7 +536,7 @@ def train_run(
             return train(config, workspace, listener, run, {"sweep": sweep_id}).status
         if run.read_manifest()["status"] == COMPLETED:
             return COMPLETED
-        return resume(run, listener).status
+        return resume(run, listener, config.trust_remote_code).status
     finally:
         gc.collect()  # a model and its Trainer refer to each other
 

@@ -1,6 +1,8 @@
 """Train a run from a config, or go on with one that was stopped."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
@@ -18,7 +20,8 @@ from dsample_cli.core.schedules import plans
 from dsample_cli.core.scores import Score
 from dsample_cli.data.parquet import write_numbers
 from dsample_cli.errors import MissingExtraError, RunError
-from dsample_cli.runs.files import append_json_line, read_json_lines
+from dsample_cli.runs.files import append_json_line
+from dsample_cli.runs.manifests import OF_A_MODEL
 from dsample_cli.runs.run import (
     COMPLETED,
     INTERRUPTED,
@@ -36,6 +39,7 @@ from dsample_cli.workflows.correction import (
 )
 from dsample_cli.workflows.datasets import Datasets, load_datasets
 from dsample_cli.workflows.double_correction import tell_double_correction
+from dsample_cli.workflows.faults import explained
 from dsample_cli.workflows.finish import finish_run
 from dsample_cli.workflows.manifest import failure, first_manifest, now, training_warnings
 from dsample_cli.workflows.model import COSINE, TrainedModel
@@ -121,32 +125,45 @@ def train(
         return _guarded(run, config, data, heard)
 
 
-def resume(run: Run, listener: Listener) -> TrainResult:
+def resume(run: Run, listener: Listener, trust_remote_code: bool = False) -> TrainResult:
     """Go on with a stopped run; without a checkpoint it starts again under the same id.
+
+    Args:
+        run: The run.
+        listener: Hears of progress.
+        trust_remote_code: Whether Python code that comes with its model is run; no run stores that.
 
     Raises:
         RunError: If the run is completed, in use, or its data has changed.
     """
     manifest = run.read_manifest()
     if manifest["status"] == COMPLETED:
-        raise RunError(
-            f"Run {run.id} is completed.",
-            f"Repeat it with: dsample train --config {run.config_file}",
-        )
+        raise _completed(run)
     if parent := manifest.get("parent"):
         raise RunError(
             f"Run {run.id} was made of run {parent} and trains nothing that could go on.",
             f"Make it again, and remove this one: dsample runs remove {run.id}",
         )
-    config = TrainConfig.from_options(manifest["config"])
+    manifest = run.read_manifest(OF_A_MODEL)
+    stored = TrainConfig.from_options(manifest["config"])
+    config = replace(stored, trust_remote_code=trust_remote_code)
     require_trackers(config.report_to)
     _require_peft(config)
     run = _shared(lambda: run, config)
     with run.locked():
+        if run.read_manifest()["status"] == COMPLETED:
+            raise _completed(run)  # by another process, meanwhile
         heard = WarningsKept(listener, training_warnings(manifest))
         data = load_run_datasets(run, manifest, config, heard)
         run.update_manifest(status=RUNNING)
         return _guarded(run, config, data, heard)
+
+
+def _completed(run: Run) -> RunError:
+    return RunError(
+        f"Run {run.id} is completed.",
+        f"Repeat it with: dsample train --config {run.config_file}",
+    )
 
 
 def _require_peft(config: TrainConfig) -> None:
@@ -190,11 +207,16 @@ def _guarded(
     try:
         return _train(run, config, data, listener)
     except KeyboardInterrupt:
-        run.update_manifest(status=INTERRUPTED)
+        with suppress(Exception):  # such as a full disk: as nobody holds the run, it reads so
+            run.update_manifest(status=INTERRUPTED)
         raise
     except BaseException as error:
-        run.update_manifest(**failure(error))
-        raise
+        told = explained(error, run, config)
+        with suppress(Exception):
+            run.update_manifest(**failure(told))
+        if told is error:
+            raise
+        raise told from error
 
 
 def _train(
@@ -238,8 +260,6 @@ def _train(
         base_model=hub_id(config.model),
         warnings={"training": listener.warnings},
     )
-    earlier = read_json_lines(run.epochs_file)
-    distributed.wait_for_all()  # before rank 0 cuts the file
 
     def save_record(record: dict[str, Any]) -> None:
         append_json_line(run.epochs_file, record)
@@ -255,8 +275,8 @@ def _train(
         save_record,
         save_draws if config.record_draws else None,
         listener,
-        earlier,
-        on_restart=lambda known: run.write_epochs(earlier[:known]),
+        part.rows,
+        on_restart=run.write_epochs,
         logs_dir=run.logs_dir,
     )
     if result.was_stopped:
@@ -292,6 +312,7 @@ def _train(
         best_epoch=result.best_epoch,
         **entries,
     )
+    _end_checkpoints(run, config)
     return TrainResult(
         run,
         COMPLETED,
@@ -300,6 +321,12 @@ def _train(
         entries["metrics"],
         baseline=entries.get("baseline"),
     )
+
+
+def _end_checkpoints(run: Run, config: TrainConfig) -> None:
+    """Delete them once the run is completed, not before: until then it may have to be resumed."""
+    if not config.keep_checkpoints and not isinstance(run, FollowedRun):
+        shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
 
 
 def _measure(

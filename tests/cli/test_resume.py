@@ -1,8 +1,10 @@
 """A run that is killed or interrupted goes on where it was, to the same end."""
 
 import json
+import os
 import random
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -141,3 +143,40 @@ def test_a_run_in_training_can_be_neither_resumed_nor_removed(dsample, tmp_path)
         assert [entry["status"] for entry in listed] == ["running"]
     finally:
         process.kill()
+
+
+def start_two(folder: Path, *args: object) -> list[Forked]:
+    """Start a command in two processes that meet as those of torchrun do."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [Forked(*args, cwd=folder, RANK=r, LOCAL_RANK=r, **meeting) for r in ("0", "1")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damaged", ["optimizer.pt", "rng_state_1.pth"])
+def test_two_processes_pass_over_a_damaged_checkpoint_together(tmp_path, damaged):
+    options = [*OPTIONS, "--device", "cpu", "--epochs", "4"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
+    for process in start_two(tmp_path / "whole", "train", "tickets.csv", *options):
+        done = process.finish()
+        assert done.code == 0, done.err
+    processes = start_two(tmp_path / "killed", "train", "tickets.csv", *options)
+    run = wait_for_checkpoints(processes[0], tmp_path / "killed", 1)  # of 12 steps an epoch
+    for process in processes:
+        process.kill()
+    newest = max(
+        run.glob("checkpoints/checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
+    )
+    if (newest / damaged).exists():  # else the kill has done it
+        os.truncate(newest / damaged, 100)
+    command = ("train", "--resume", run.name, "--workspace", "workspace")
+    resumed = start_two(tmp_path / "killed", *command)
+    first, second = (process.finish() for process in resumed)
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert f"{newest.name} is passed over" in first.err
+    [expected] = (tmp_path / "whole" / "workspace" / "runs").iterdir()
+    check_same(run, expected)

@@ -1,10 +1,9 @@
 """Many predictions written at once are those that are written one by one."""
 
-import json
-
 import numpy as np
 import pytest
 
+from dsample_cli.core.printable import json_text
 from dsample_cli.errors import RunError
 from dsample_cli.workflows import predictions
 from dsample_cli.workflows.predictions import PredictionLines, most_probable, prediction_record
@@ -29,7 +28,7 @@ def test_lines_are_to_the_letter_what_json_makes_of_records(monkeypatch, classes
     names = ['say "정상"', "a\\b\u2028", *map(str, range(classes - 2))]
     rows = list(range(100, 160))
     expected = [
-        json.dumps(prediction_record(row, found, names, top), ensure_ascii=False)
+        json_text(prediction_record(row, found, names, top))
         for row, found in zip(rows, probabilities, strict=True)
     ]
     assert list(PredictionLines(names, top)(rows, probabilities)) == expected

@@ -1,6 +1,7 @@
 """A training that is killed at any moment is resumed to the very same end."""
 
 import random
+import shutil
 from itertools import cycle, product
 
 import pytest
@@ -9,10 +10,19 @@ from safetensors.numpy import load_file
 from dsample_cli.core.schedules import SCHEDULES
 from dsample_cli.core.scores import SCORE_NAMES
 from dsample_cli.runs.files import read_json_lines
+from dsample_cli.runs.run import Run
 from dsample_cli.training import fit
-from dsample_cli.training.recorder import EpochRecorder
 from tests.helpers import make_tickets
-from tests.killing import assert_same, make_config, only_run, resume, train, train_and_die
+from tests.killing import (
+    Told,
+    assert_same,
+    dying_after,
+    make_config,
+    only_run,
+    resume,
+    train,
+    train_and_die,
+)
 
 STEPS = 36  # 6 epochs of 6 steps; 96 of the 120 rows train
 SCORES = (*SCORE_NAMES, "recency-bias+sqrt", "online-batch+inverse")
@@ -35,10 +45,6 @@ def tickets(tmp_path_factory):
     return path
 
 
-class Dies(Exception):
-    """Stands for the end of the process."""
-
-
 def check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times, **options):
     """Break off at random steps, resume each time."""
     config = make_config(tickets, score=score, schedule=schedule, **options)
@@ -47,23 +53,14 @@ def check_breaking_off(tickets, tmp_path, monkeypatch, score, schedule, times, *
     step_size = config.batch_size * config.grad_accum
     steps = sum(-(-examples // step_size) for examples in drawn)
     rng = random.Random(f"{score} {schedule}")
-    on_step_end = EpochRecorder.on_step_end
     broken = tmp_path / "broken"
     for begin, last in zip(
         [lambda: train(config, broken), *[lambda: resume(broken)] * (times - 1)],
         sorted(rng.sample(range(2, steps), times)),
         strict=True,
     ):
-
-        def dies(self, args, state, control, last=last, **kwargs):
-            on_step_end(self, args, state, control, **kwargs)
-            if state.global_step == last:
-                raise Dies
-
-        monkeypatch.setattr(EpochRecorder, "on_step_end", dies)
-        with pytest.raises(Dies):
+        with dying_after(last):
             begin()
-    monkeypatch.setattr(EpochRecorder, "on_step_end", on_step_end)
     assert_same(resume(broken), expected)
 
 
@@ -186,3 +183,76 @@ def test_kill_9_changes_nothing(tickets, tmp_path, uninterrupted, family, seed):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kill_9_changes_nothing_twenty_times(tickets, tmp_path, uninterrupted, family, seed):
     check_kill(tickets, tmp_path, uninterrupted, family, seed)
+
+
+@pytest.fixture(scope="module")
+def broken_off(tickets, tmp_path_factory):
+    """A run that ended behind step 21, with checkpoints of steps 18 and 20."""
+    folder = tmp_path_factory.mktemp("broken")
+    with dying_after(21):
+        train(make_config(tickets, **FAMILIES["history"]), folder)
+    return folder
+
+
+def cut_off(path, seed):
+    """What a power loss leaves of a file: its beginning."""
+    content = path.read_bytes()
+    path.write_bytes(content[: random.Random(seed).randrange(len(content))])
+
+
+NEWEST, BEFORE = "checkpoints/checkpoint-20", "checkpoints/checkpoint-18"
+
+
+@pytest.mark.parametrize(
+    ("damaged", "passed_over"),
+    [
+        ([f"{NEWEST}/memory.npz", f"{NEWEST}/rng_state.pth"], 1),
+        ([f"{NEWEST}/model.safetensors", f"{BEFORE}/trainer_state.json"], 2),
+        (["checkpoints/best-*.safetensors"], 2),
+        (["epochs.jsonl"], 0),
+    ],
+    ids=str,
+)
+def test_damage_of_a_power_loss_changes_nothing(
+    tmp_path, uninterrupted, broken_off, damaged, passed_over
+):
+    workspace = shutil.copytree(broken_off, tmp_path / "workspace")
+    run = only_run(workspace)
+    for name in damaged:
+        for path in run.path.glob(name):
+            cut_off(path, name)
+    listener = Told()
+    assert_same(resume(workspace, listener), uninterrupted["history"])
+    told = [line for line in listener.lines if "checkpoint" in line]
+    assert ["is passed over" in line for line in told] == [True] * passed_over + [False]
+    going_on = ("Going on from checkpoint-20.", "Going on from checkpoint-18.")
+    assert (
+        told[-1] == (*going_on, "No checkpoint is whole: the training starts again.")[passed_over]
+    )
+
+
+def test_epochs_that_were_lost_are_in_the_checkpoint(tmp_path, uninterrupted, broken_off):
+    workspace = shutil.copytree(broken_off, tmp_path / "workspace")
+    only_run(workspace).epochs_file.unlink()
+    assert_same(resume(workspace), uninterrupted["history"])
+
+
+def test_a_kill_in_the_very_end_keeps_the_checkpoints(
+    tickets, tmp_path, monkeypatch, uninterrupted
+):
+    """They go when run.json says that the run is completed, not before."""
+    config = make_config(tickets, **FAMILIES["frequency"])
+    update = Run.update_manifest
+
+    def dies(self, **changes):
+        if changes.get("status") == "completed":
+            raise KeyboardInterrupt
+        return update(self, **changes)
+
+    monkeypatch.setattr(Run, "update_manifest", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path)
+    monkeypatch.setattr(Run, "update_manifest", update)
+    listener = Told()
+    assert_same(resume(tmp_path, listener), uninterrupted["frequency"])
+    assert "Going on from checkpoint-32." in listener.lines

@@ -22,7 +22,7 @@ def names(*manifests: dict, ignored=()) -> list[str]:
 
 
 def test_options_that_leave_no_trace_are_options():
-    known = TrainConfig(data="x", report_to=()).to_options() | {"report-to": ()}
+    known = TrainConfig(data="x", max_bytes="1G").to_options() | {"report-to": ()}
     assert set(LEAVE_NO_TRACE) <= set(known)
     assert names(manifest(device="cpu"), manifest(device="auto"))[0].startswith("2026")
 

@@ -80,9 +80,8 @@ def test_an_example_score_begins_after_a_fifth_of_the_epochs():
     ],
 )
 def test_an_impossible_option_is_told_before_training(score, option, value):
-    config = TrainConfig(data="x.csv", score=score, **{option: value})
     with pytest.raises(ConfigError, match=f"--{option.replace('_', '-')}"):
-        resolve_config_score(config, COUNTS)
+        resolve_config_score(TrainConfig(data="x.csv", score=score, **{option: value}), COUNTS)
 
 
 def test_a_rare_example_that_comes_too_often_is_found():
