@@ -1,5 +1,6 @@
 """One run's directory: its manifest, its files, its lock."""
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from filelock import FileLock, Timeout
 
-from dsample_cli.errors import RunError
+from dsample_cli.errors import DsampleError, RunError
 from dsample_cli.runs.files import (
     atomic_writer,
     read_json,
+    read_json_lines,
     write_json,
     write_json_lines,
     write_text,
 )
+from dsample_cli.runs.locks import gone, held, is_held
+from dsample_cli.runs.manifests import find_damage, is_epoch
 
 SCHEMA = 1
 
@@ -40,6 +43,15 @@ class Run:
     @property
     def manifest_file(self) -> Path:
         return self.path / "run.json"
+
+    @property
+    def manifest_copy(self) -> Path:
+        """What run.json held when it was last written, should it be damaged."""
+        return self.path / ".run.json.copy"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.path / ".lock"
 
     @property
     def config_file(self) -> Path:
@@ -98,37 +110,66 @@ class Run:
     def predictions_file(self, split: str) -> Path:
         return self.path / f"predictions-{split}.jsonl"
 
-    def read_manifest(self) -> dict[str, Any]:
+    def read_manifest(self, needed: tuple[str, ...] = ()) -> dict[str, Any]:
         """The content of run.json, with a dead process's `running` told as `interrupted`.
+
+        Args:
+            needed: Entries that must be there.
 
         Raises:
             RunError: If it is missing, damaged or of a newer schema.
         """
-        hint = f"Remove the run with: dsample runs remove {self.id}"
+        hint = f"Mend it: dsample doctor --fix, or remove the run: dsample runs remove {self.id}"
+        if not is_run_id(self.id):
+            raise RunError(f"{self.path} is damaged: so no run is called.", hint)
         try:
-            manifest = read_json(self.manifest_file)
+            manifest = read_object(self.manifest_file)
         except RunError as error:
+            if not self.path.is_dir():
+                raise gone(f"Run {self.id}") from None
             raise RunError(error.message, hint) from error
-        if not isinstance(manifest, dict) or "status" not in manifest:
-            raise RunError(f"{self.manifest_file} is damaged: no status.", hint)
-        if manifest.get("schema", SCHEMA) > SCHEMA:
+        schema = manifest.get("schema", SCHEMA)
+        if type(schema) is int and schema > SCHEMA:
             raise RunError(
-                f"Run {self.id} was written by a newer dsample (schema {manifest['schema']}).",
+                f"Run {self.id} was written by a newer dsample (schema {schema}).",
                 "Upgrade with: pip install --upgrade dsample-cli",
             )
+        if (damage := find_damage(manifest, needed)) is not None:
+            raise RunError(f"{self.manifest_file} is damaged: no usable {damage}.", hint)
         if manifest["status"] == RUNNING and not self.is_locked():
             manifest["status"] = INTERRUPTED
         return manifest
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write run.json anew."""
-        write_json(self.manifest_file, {"schema": SCHEMA, "run": self.id, **manifest})
+        self._store_manifest({"schema": SCHEMA, "run": self.id, **manifest})
 
     def update_manifest(self, **changes: Any) -> dict[str, Any]:
         """Change some entries of run.json."""
-        manifest = read_json(self.manifest_file) | changes
-        write_json(self.manifest_file, manifest)
+        manifest: dict[str, Any] = read_json(self.manifest_file) | changes
+        self._store_manifest(manifest)
         return manifest
+
+    def _store_manifest(self, manifest: dict[str, Any]) -> None:
+        write_json(self.manifest_file, manifest)
+        # The second, so that one of them is whole whenever the other is being written.
+        write_json(self.manifest_copy, manifest)
+
+    def read_epochs(self) -> list[dict[str, Any]]:
+        """The lines of epochs.jsonl; from one on that cannot be an epoch, none.
+
+        Raises:
+            RunError: If the file cannot be read.
+        """
+        try:
+            records = read_json_lines(self.epochs_file) if is_plain(self.epochs_file) else []
+        except (OSError, RecursionError) as error:
+            raise RunError(
+                f"{self.epochs_file} cannot be read: {type(error).__name__}.",
+                "See what there is: dsample doctor",
+            ) from error
+        whole = next((i for i, record in enumerate(records) if not is_epoch(record)), None)
+        return records[:whole]
 
     def write_config(self, options: dict[str, Any], how: str | None = None) -> None:
         """Write config.toml, which `dsample train --config` takes to repeat the run.
@@ -157,32 +198,28 @@ class Run:
         """Hold the run for writing.
 
         Raises:
-            RunError: If another process holds it.
+            RunError: If another process holds it, it was removed, or it cannot be written.
         """
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(
-                f"Run {self.id} is in use by another process.", "Wait until it ends, or stop it."
-            ) from None
+        with held(self.lock_file, f"Run {self.id}"):
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Tell of a run that is removed in the block as such, not as of one without its files.
+
+        Raises:
+            RunError: If it is removed.
+        """
         try:
             yield
-        finally:
-            lock.release()
+        except (DsampleError, OSError) as error:
+            if self.path.is_dir():
+                raise
+            raise gone(f"Run {self.id}") from error
 
     def is_locked(self) -> bool:
         """Whether a living process holds the run."""
-        lock_file = self.path / ".lock"
-        if not lock_file.exists():
-            return False
-        lock = FileLock(lock_file)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):
-            return True
-        lock.release()
-        return False
+        return is_held(self.lock_file)
 
 
 class FollowedRun(Run):
@@ -204,6 +241,47 @@ class FollowedRun(Run):
         yield
 
 
+def is_run_id(name: Any) -> bool:
+    """Whether a name is that of a folder right in `runs/`, and can be shown.
+
+    Examples:
+        >>> is_run_id("20260102-130405-cyclic-1a2b"), is_run_id("../x"), is_run_id("")
+        (True, False, False)
+    """
+    return (
+        isinstance(name, str)
+        and name != ""
+        and name.isprintable()
+        and not name.startswith(".")
+        and name == Path(name).name
+    )
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a path is a file that can be read to its end: no pipe, no device, no folder."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        RunError: If it is missing, damaged or anything else.
+    """
+    try:
+        if path.exists() and not is_plain(path):
+            raise RunError(f"{path} is damaged: no file.", "Remove it.")
+        content = read_json(path)
+    except (RecursionError, OSError) as error:
+        raise RunError(f"{path} is damaged: {type(error).__name__}.", "Remove it.") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: no object.", "Remove it.")
+    return content
+
+
 def read_split(run: Run, split: str) -> list[int]:
     """Rows of one split, in the order of split.csv.
 
@@ -211,6 +289,8 @@ def read_split(run: Run, split: str) -> list[int]:
         RunError: If the file is missing or damaged.
     """
     try:
+        if not is_plain(run.split_file):
+            raise FileNotFoundError(run.split_file)
         lines = run.split_file.read_text(encoding="utf-8").splitlines()[1:]
         return [int(row) for row, name in (line.split(",") for line in lines) if name == split]
     except (OSError, ValueError) as error:

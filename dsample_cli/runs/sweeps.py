@@ -7,14 +7,15 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from dsample_cli.errors import RunError
-from dsample_cli.runs.files import read_json, write_json
-from dsample_cli.runs.run import COMPLETED, SCHEMA
+from dsample_cli.runs.files import write_json
+from dsample_cli.runs.locks import held
+from dsample_cli.runs.run import COMPLETED, FAILED, SCHEMA, is_run_id, read_object
 
 PLANNED = "planned"
 PRUNED = "pruned"
+STATUSES = (PLANNED, COMPLETED, FAILED, PRUNED)
+_LONGEST_SECONDS = 1e12
 
 
 @dataclass
@@ -65,6 +66,10 @@ class Sweep:
         return self.folder / f"{self.id}.json"
 
     @property
+    def lock_file(self) -> Path:
+        return self.folder / f".{self.id}.lock"
+
+    @property
     def search_file(self) -> Path:
         """The database of a search."""
         return self.folder / f"{self.id}.db"
@@ -107,18 +112,9 @@ class Sweep:
                 f"Cannot write the workspace {self.folder.parent}: {error.strerror}.",
                 "Choose another with --workspace DIR or DSAMPLE_WORKSPACE.",
             ) from error
-        lock = FileLock(self.folder / f".{self.id}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(
-                f"Sweep {self.id} is in use by another process.", "Wait until it ends, or stop it."
-            ) from None
-        try:
+        with held(self.lock_file, f"Sweep {self.id}"):
             self.read()
             yield
-        finally:
-            lock.release()
 
     def known_runs(self) -> dict[str, PointEntry]:
         """Points that other sweeps of the workspace completed, by their keys."""
@@ -135,14 +131,33 @@ class Sweep:
 
 
 def _read_points(file: Path) -> dict[str, PointEntry]:
-    content = read_json(file)
-    hint = f"Remove the file to begin the sweep anew: {file}"
-    if isinstance(content, dict) and content.get("schema", SCHEMA) > SCHEMA:
+    hint = f"Mend it: dsample doctor --fix, or begin the sweep anew: rm {file}"
+    try:
+        content = read_object(file)
+    except RunError as error:
+        raise RunError(f"{file} is damaged.", hint) from error
+    schema = content.get("schema", SCHEMA)
+    if type(schema) is int and schema > SCHEMA:
         raise RunError(
             f"{file} was written by a newer dsample.",
             "Upgrade with: pip install --upgrade dsample-cli",
         )
     try:
-        return {key: PointEntry(**entry) for key, entry in content["points"].items()}
+        points = {key: PointEntry(**entry) for key, entry in content["points"].items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{file} is damaged.", hint) from error
+    if not all(map(_is_usable, points.values())):
+        raise RunError(f"{file} is damaged.", hint)
+    return points
+
+
+def _is_usable(entry: PointEntry) -> bool:
+    """Whether the values are of their kinds, and the run is one of the workspace."""
+    return (
+        isinstance(entry.settings, dict)
+        and entry.status in STATUSES
+        and (entry.run is None or is_run_id(entry.run))
+        and (entry.error is None or isinstance(entry.error, str))
+        and isinstance(entry.seconds, int | float)
+        and 0 <= entry.seconds < _LONGEST_SECONDS
+    )

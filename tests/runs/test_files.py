@@ -3,10 +3,14 @@
 import json
 import os
 import stat
+import threading
+from pathlib import Path
 
 import pytest
 
+from dsample_cli.core.disk import is_passed_on
 from dsample_cli.errors import RunError
+from dsample_cli.reports._files import write_whole
 from dsample_cli.runs.files import (
     append_json_line,
     atomic_writer,
@@ -149,3 +153,40 @@ def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
         assert (folder / "a").read_text() == round_
         assert [path.name for path in folder.parent.iterdir()] == ["out"]
     assert [path.name for path in folder.iterdir()] == ["a"]
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe, and what was read from its other end."""
+    path, read = tmp_path / "pipe", []
+    os.mkfifo(path)
+    reader = threading.Thread(target=lambda: read.append(path.read_bytes()))
+    reader.start()
+    yield path, lambda: reader.join(10) or read[0]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_pipe_stays_one(pipe):
+    path, read = pipe
+    with atomic_writer(path) as file:
+        file.write("café")
+    assert read() == "café".encode()
+
+
+def test_a_picture_into_a_pipe(pipe):
+    path, read = pipe
+    write_whole(path, lambda file: file.write(b"PNG"))
+    assert read() == b"PNG"
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_no_file_takes_the_place_of_a_device(place):
+    assert is_passed_on(Path(place))
+
+
+def test_files_and_folders_are_written_as_such(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("file")
+    for name in ("file", "link", "missing", ".", "file/below", "x" * 500, "a\0b"):
+        assert not is_passed_on(tmp_path / name)

@@ -1,10 +1,11 @@
 """Tags and notes, in a file of their own."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dsample_cli.errors import ConfigError
+from dsample_cli.errors import ConfigError, RunError
 from dsample_cli.runs.notes import Notes, add_tags, read_notes, remove_tags, write_note
 from tests.runs.conftest import contents
 
@@ -30,7 +31,22 @@ def test_the_file_goes_with_the_last_of_them(run):
     assert "notes.json" in contents(run.path)
     remove_tags(run, ["a"])
     write_note(run, "")
-    assert contents(run.path) == files
+    assert contents(run.path) == sorted([".notes.lock", *files])
+
+
+def test_those_who_tag_at_once_lose_nothing(run):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: add_tags(run, [f"t{number}"]), range(8)))
+    assert sorted(read_notes(run).tags) == [f"t{number}" for number in range(8)]
+
+
+def test_notes_that_cannot_be_read_are_not_written_over(run):
+    run.notes_file.write_text('{"tags": ["paper"')
+    for change in (lambda: add_tags(run, ["x"]), lambda: write_note(run, "x")):
+        with pytest.raises(RunError, match="is damaged, and would be lost") as caught:
+            change()
+        assert "dsample doctor --fix" in caught.value.hint
+    assert run.notes_file.read_text() == '{"tags": ["paper"'
 
 
 def test_a_run_in_training_can_be_tagged(run):

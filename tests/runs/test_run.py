@@ -1,12 +1,14 @@
 """One run's directory: status, lock, split."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
 
+from dsample_cli.errors import RunError
 from dsample_cli.runs.run import SCHEMA, Run, read_split
 from tests.helpers import process_environment
 from tests.runs.conftest import manifest_of
@@ -36,6 +38,7 @@ def held_elsewhere():
             text=True,
         )
         processes.append(process)
+        assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         return process
 
@@ -108,6 +111,34 @@ def test_a_missing_manifest_says_so(make_run, run_error):
     run = make_run("20260101-a")
     run.manifest_file.unlink()
     assert "run.json is missing" in run_error(run.read_manifest)
+
+
+def test_a_run_that_is_removed_while_it_is_read_is_told_as_gone(make_run, run_error):
+    run = make_run("20260101-a")
+
+    def read():
+        with run.reading():
+            shutil.rmtree(run.path)
+            raise RunError("model/ is missing.", "Train it again.")
+
+    assert "Run 20260101-a is gone" in run_error(read)
+    assert "Run 20260101-a is gone" in run_error(run.read_manifest)
+
+
+def test_what_is_wrong_with_a_run_that_is_there_is_told_as_it_is(make_run, run_error):
+    run = make_run("20260101-a")
+
+    def read():
+        with run.reading():
+            raise RunError("model/ is missing.", "Train it again.")
+
+    assert run_error(read) == "model/ is missing. | Train it again."
+
+
+def test_a_manifest_has_a_copy_that_follows_it(make_run):
+    run = make_run("20260101-a", seed=7)
+    run.update_manifest(status="failed")
+    assert run.manifest_copy.read_bytes() == run.manifest_file.read_bytes()
 
 
 def test_a_manifest_of_a_newer_version_is_refused(make_run, run_error):

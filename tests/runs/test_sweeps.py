@@ -36,7 +36,25 @@ def test_a_sweep_that_is_in_use_is_told(make_sweep):
         pass  # another one is free
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"points": 3}', '{"points": {"a": {"b": 1}}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            "",
+            "[]",
+            '{"points": 3}',
+            '{"points": {"a": {"b": 1}}}',
+            '{"schema": "x"}',
+            "[" * 100000,
+        ),
+        '{"points": {"a": {"settings": {}, "run": "../../x"}}}',
+        '{"points": {"a": {"settings": {}, "run": "/x", "status": "completed"}}}',
+        '{"points": {"a": {"settings": {}, "status": "gone"}}}',
+        '{"points": {"a": {"settings": {}, "seconds": NaN}}}',
+        '{"points": {"a": {"settings": [], "error": 3}}}',
+    ],
+    ids=lambda content: content[:50],
+)
 def test_a_damaged_file_is_told_and_no_matter_for_others(make_sweep, content):
     sweep = make_sweep(a=PointEntry({}))
     with sweep.locked():

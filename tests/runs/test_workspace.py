@@ -1,6 +1,8 @@
 """The workspace: its runs, found by name; its current dataset."""
 
 import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -155,6 +157,25 @@ def test_a_run_in_use_is_not_removed(workspace, three_runs, run_error):
     assert three_runs[0].manifest_file.is_file()
 
 
+def test_a_run_that_is_removed_while_it_is_removed_is_gone(workspace, three_runs, monkeypatch):
+    """As `doctor --fix` or a second removal may do with what is being deleted."""
+    rmtree = shutil.rmtree
+
+    def twice(path, **options):
+        rmtree(path)
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", twice)
+    workspace.remove_run(three_runs[0])
+    assert not three_runs[0].path.exists()
+
+
+def test_a_run_that_was_removed_meanwhile_cannot_be_removed(workspace, three_runs, run_error):
+    shutil.rmtree(three_runs[0].path)
+    assert "is gone: it was removed meanwhile" in run_error(workspace.remove_run, three_runs[0])
+    assert not three_runs[0].path.exists()
+
+
 def test_a_damaged_run_can_be_removed(workspace, three_runs):
     three_runs[0].manifest_file.write_text("{")
     workspace.remove_run(workspace.find_run(three_runs[0].id))
@@ -208,8 +229,29 @@ def test_making_a_workspace_again_keeps_its_dataset(workspace):
     assert workspace.current_dataset() == DATASET
 
 
+def test_a_workspace_that_is_made_by_several_at_once_keeps_what_one_wrote(workspace):
+    def write(number: int) -> None:
+        if number == 0:
+            workspace.set_current_dataset(DATASET)
+        else:
+            workspace.create()
+            workspace.remember_baseline(
+                RememberedBaseline(str(number), ("text",), "label", "plain", 0.5)
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert workspace.current_dataset() == DATASET
+    for number in range(1, 8):
+        assert workspace.find_baseline(str(number), ("text",), "label") is not None
+
+
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"dataset": {"path": "x"}}', '{"dataset": 3}']
+    "content",
+    [
+        *("", "[]", "{}", '{"dataset": {"path": "x"}}', '{"dataset": 3}'),
+        '{"dataset": {"path": 3, "sha256": "a", "text_columns": ["t"], "label_column": "l"}}',
+    ],
 )
 def test_a_damaged_workspace_file_says_what_to_do(workspace, run_error, content):
     workspace.create()
