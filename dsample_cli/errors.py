@@ -1,8 +1,9 @@
 """Errors that a user can mend.
 
 Whatever the library raises on purpose is a `DsampleError`: one sentence that names the file, line
-or option, and a hint that ends with what to type. `cli.main` alone turns them into terminal output;
-every other exception is a bug and keeps its traceback.
+or option, and a hint that ends with what to type. `cli.main` alone turns them into terminal output.
+Every other exception is a bug, and told by its type and place alone, for its words may hold users'
+text; --debug shows its traceback.
 """
 
 

@@ -81,3 +81,12 @@ def test_the_readme_names_no_option_that_does_not_exist(readme):
     assert len(lines) > 5
     used = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", line)}
     assert used - known == set()
+
+
+def test_every_test_that_the_readme_names_is_there(readme):
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", readme)
+    assert len(named) > 20
+    tests = Path(__file__).parent
+    for file, test in named:
+        source = (tests / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(def|class) {test}\b", source, re.MULTILINE), f"{file}::{test}"

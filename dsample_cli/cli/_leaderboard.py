@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from dsample_cli.cli._live import PlainListener
-from dsample_cli.cli._output import Output, make_console, printable
+from dsample_cli.cli._output import Output, make_console
+from dsample_cli.core.printable import printable
 from dsample_cli.core.progress import Listener, Silent
 from dsample_cli.reports.sweep import (
     cost_text,

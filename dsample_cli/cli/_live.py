@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from dsample_cli.cli._output import printable
+from dsample_cli.core.printable import printable
 
 
 class PlainListener:

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from dsample_cli.core.names import did_you_mean
-from dsample_cli.errors import ConfigError
+from dsample_cli.errors import ConfigError, first_line
 
+# Bytes: a path to a device or to data ends here, not where memory does.
+_LARGEST_CONFIG = 1 << 20
 # Every option also reads DSAMPLE_<NAME>; --help fits a terminal of 100 columns.
 COMMAND_SETTINGS = {
     "auto_envvar_prefix": "DSAMPLE",
@@ -51,6 +53,7 @@ def apply_config(
     own = {k: v for k, v in entries.items() if k not in sections} | sections.get(
         ctx.info_name or "", {}
     )
+    _refuse_typed_only(path, own)
     known = [p.name for p in ctx.command.params if p.name and p.name not in ("config", "help")]
     repeatable = {p.name for p in ctx.command.params if getattr(p, "multiple", False)}
     defaults = {key.replace("-", "_"): value for key, value in own.items()}
@@ -66,6 +69,18 @@ def apply_config(
             defaults[name] = [defaults[name]]
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
+
+
+def _refuse_typed_only(path: Path, entries: Collection[str]) -> None:
+    from dsample_cli.core.config import TYPED_ONLY
+
+    for name in entries:
+        if name.replace("-", "_") in TYPED_ONLY:
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"{path}: {flag} is not taken from a file, which may be another's.",
+                f"Delete it there; if you mean it, type: --{flag}",
+            )
 
 
 def apply_preset(ctx: typer.Context, name: str | None) -> str | None:
@@ -86,12 +101,17 @@ def apply_preset(ctx: typer.Context, name: str | None) -> str | None:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_CONFIG + 1)
+        if len(content) > _LARGEST_CONFIG:
+            raise ConfigError(f"{path} is too large for a file of options.", "Check the path.")
+        return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}.", "Check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{path} is no valid TOML: {error}", "Write entries such as: batch-size = 32"
+            f"{path} is no valid TOML: {first_line(error)}",
+            "Write entries such as: batch-size = 32",
         ) from None
 
 
@@ -154,6 +174,16 @@ DelimiterOption = Annotated[
         metavar="CHARACTER",
     ),
 ]
+MaxBytesOption = Annotated[
+    str | None,
+    Option(
+        "--max-bytes",
+        help="Most bytes of a data file after decompression, such as 500M or 4G (K, M, G, T: "
+        "powers of 1,024). Default: 16G, and of .gz, .zst and Parquet files 50 times their size "
+        "(but at least 128M); no limit for plain text files.",
+        metavar="SIZE",
+    ),
+]
 GroupsOption = Annotated[
     str | None,
     Option(
@@ -165,6 +195,14 @@ GroupsOption = Annotated[
 ]
 DeviceOption = Annotated[
     str, Option("--device", help="auto (CUDA, then MPS, then CPU), cpu, cuda or mps.")
+]
+TrustRemoteCodeOption = Annotated[
+    bool,
+    Option(
+        "--trust-remote-code",
+        help="Let a model run Python code that its author wrote, with your rights: it can read, "
+        "send and delete what you can. Never stored: type it each time.",
+    ),
 ]
 CorrectedForOption = Annotated[
     str,

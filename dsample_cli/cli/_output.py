@@ -1,6 +1,5 @@
 """Where results and messages go: results to stdout, everything else to stderr."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dsample_cli.core import torchrun
+from dsample_cli.core.printable import json_text, printable
 from dsample_cli.errors import DsampleError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ INTERRUPTED = 130
 
 # Without a terminal rich would assume 80 columns and cut tables.
 _PLAIN_WIDTH = 110
+# Longest message of an error in the terminal; --json has it whole.
+_MOST_TOLD = 2000
 
 
 class Output:
@@ -72,19 +74,16 @@ def is_main_process() -> bool:
 
 
 def make_console(stderr: bool = False) -> "Console":
-    """A rich console that never interprets data as markup."""
-    from rich.console import Console
+    """A rich console that takes data for plain text."""
+    from dsample_cli.cli._console import safe_console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _PLAIN_WIDTH
-    return Console(
-        file=stream, markup=False, highlight=False, emoji=False, width=width, soft_wrap=False
-    )
+    return safe_console(stream, None if stream.isatty() else _PLAIN_WIDTH)
 
 
 def print_json(value: Any) -> None:
     """Print one JSON object."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(value, indent=2, allow_nan=False) + "\n")
 
 
 def print_error(error: Exception, json_mode: bool) -> None:
@@ -104,16 +103,12 @@ def print_error(error: Exception, json_mode: bool) -> None:
         print_json({"error": {"type": kind, "message": message, "hint": hint}})
         return
     typer.secho("Error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(printable(message), err=True)
+    typer.echo(_told(message), err=True)
     if hint:
-        typer.echo(f"Hint: {printable(hint)}", err=True)
+        typer.echo(f"Hint: {_told(hint)}", err=True)
 
 
-def printable(text: str) -> str:
-    """Text without control characters, which could drive the terminal.
-
-    Examples:
-        >>> printable("a\\x1b[31mb")
-        'a\\ufffd[31mb'
-    """
-    return "".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in text)
+def _told(text: str) -> str:
+    """A message as the terminal shows it: a name in it may be a book."""
+    whole = printable(text)
+    return whole if len(whole) <= _MOST_TOLD else whole[: _MOST_TOLD - 1] + "…"

@@ -15,6 +15,7 @@ from dsample_cli.cli._options import (
     GroupsOption,
     JsonOption,
     LabelColumnOption,
+    MaxBytesOption,
     Option,
     QuietOption,
     TextColumnOption,
@@ -22,7 +23,7 @@ from dsample_cli.cli._options import (
 )
 from dsample_cli.cli._output import CHECK_FAILED, Output
 from dsample_cli.cli._places import check_place
-from dsample_cli.core.config import TrainConfig
+from dsample_cli.core.config import MOST_EPOCHS, TrainConfig
 
 if TYPE_CHECKING:
     from dsample_cli.core.read_options import ReadOptions
@@ -38,9 +39,11 @@ def analyze(
     label_column: LabelColumnOption = None,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
+    max_bytes: MaxBytesOption = None,
     groups: GroupsOption = None,
     epochs: Annotated[
-        int | None, Option("--epochs", min=1, help="Planned epochs of the schedule preview.")
+        int | None,
+        Option("--epochs", min=1, max=MOST_EPOCHS, help="Planned epochs of the schedule preview."),
     ] = None,
     cycle: Annotated[int, Option("--cycle", min=1, help="Cycle of the schedule preview.")] = 3,
     model: Annotated[
@@ -129,7 +132,7 @@ def analyze(
     inputs = (data, against)
     check_place("--html", html, "analysis.html", inputs)
     check_place("--plot", plot, "analysis.png", (*inputs, html))
-    reading = ReadOptions(encoding, delimiter)
+    reading = ReadOptions(encoding, delimiter, max_bytes)
     output = Output(json, quiet)
     with output.listening() as listener:
         result = run_analysis(

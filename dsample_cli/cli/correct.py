@@ -14,6 +14,7 @@ from dsample_cli.cli._options import (
     PrecisionOption,
     QuietOption,
     RunOption,
+    TrustRemoteCodeOption,
     WorkspaceOption,
     with_absolute_path,
 )
@@ -33,6 +34,7 @@ def correct(
     target_prior: CorrectedForOption = "uniform",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
+    trust_remote_code: TrustRemoteCodeOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -59,6 +61,13 @@ def correct(
     shares = with_absolute_path(target_prior)
     with output.listening() as listener:
         result = run_correction(
-            folder.find_run(run), folder, listener, method, shares, device, precision
+            folder.find_run(run),
+            folder,
+            listener,
+            method,
+            shares,
+            device,
+            precision,
+            trust_remote_code,
         )
     output.result(result.to_json, lambda console: print_training(console, result))

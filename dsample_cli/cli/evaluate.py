@@ -15,12 +15,14 @@ from dsample_cli.cli._options import (
     GroupsOption,
     JsonOption,
     LabelColumnOption,
+    MaxBytesOption,
     Option,
     PrecisionOption,
     QuietOption,
     RunOption,
     TargetPriorOption,
     TextColumnOption,
+    TrustRemoteCodeOption,
     UnknownLabelsOption,
     WorkspaceOption,
 )
@@ -41,6 +43,7 @@ def evaluate(
     unknown_labels: UnknownLabelsOption = "error",
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
+    max_bytes: MaxBytesOption = None,
     groups: GroupsOption = None,
     intervals: Annotated[
         bool,
@@ -90,6 +93,7 @@ def evaluate(
     target_prior: TargetPriorOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
+    trust_remote_code: TrustRemoteCodeOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -114,7 +118,7 @@ def evaluate(
 
     output = Output(json, quiet)
     extras = workflow.make_extras(errors, by, fail_under or ())
-    reading = ReadOptions(encoding, delimiter)
+    reading = ReadOptions(encoding, delimiter, max_bytes)
     if predictions is not None:
         if data is not None:
             raise ConfigError(
@@ -153,6 +157,7 @@ def evaluate(
                 target_prior,
                 reading,
                 extras,
+                trust_remote_code,
             )
     if confusion is not None:
         from dsample_cli.reports.figures import write_confusion_png

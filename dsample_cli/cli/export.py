@@ -13,6 +13,7 @@ from dsample_cli.cli._options import (
     Option,
     QuietOption,
     RunOption,
+    TrustRemoteCodeOption,
     WorkspaceOption,
 )
 from dsample_cli.cli._output import Output
@@ -54,6 +55,7 @@ def export(
     public: Annotated[
         bool, Option("--public", help="push: to a model that anybody may read.")
     ] = False,
+    trust_remote_code: TrustRemoteCodeOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -89,5 +91,5 @@ def export(
     target = Target(to, force, push, public)
     with output.listening() as listener:
         stored = Workspace(Path(workspace)).find_run(run)
-        result = run_export(stored, target, listener, format, int8)
+        result = run_export(stored, target, listener, format, int8, trust_remote_code)
     output.result(result.to_json, lambda console: print_export(console, result))

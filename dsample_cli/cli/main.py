@@ -1,8 +1,10 @@
 """The `dsample` command: its subcommands, and the only place where errors become exit codes."""
 
+import contextlib
 import gc
 import os
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from dsample_cli.cli import (
     analyze,
     compare,
     correct,
+    doctor,
     evaluate,
     export,
     methods,
@@ -25,6 +28,8 @@ from dsample_cli.cli import (
 )
 from dsample_cli.cli._options import COMMAND_SETTINGS
 from dsample_cli.cli._output import INTERRUPTED, print_error
+from dsample_cli.cli._streams import discard, make_streams_writable
+from dsample_cli.core.faults import explain_fault
 from dsample_cli.errors import DsampleError
 
 app = typer.Typer(
@@ -36,7 +41,7 @@ app = typer.Typer(
 )
 for command in (
     *(analyze, split, methods, schedule, train, evaluate, compare),
-    *(sweep, predict, correct, refit, export),
+    *(sweep, predict, correct, refit, export, doctor),
 ):
     name = command.__name__.rsplit(".", 1)[-1]
     app.command(name, context_settings=COMMAND_SETTINGS)(getattr(command, name))
@@ -85,6 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     # To load torch makes a million objects that stay; to look for garbage among them after every
     # 700, as is usual, takes half a second.
     gc.set_threshold(100_000)
+    make_streams_writable()
     args = sys.argv[1:] if arguments is None else arguments
     code = run(args)
     # Python looks once more for garbage as it ends, which takes a second among those objects.
@@ -93,35 +99,94 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(args: list[str]) -> int:
-    """Run the command line and return its exit code."""
-    json_mode = "--json" in args or os.environ.get("DSAMPLE_JSON", "") not in ("", "0")
+    """Run the command line and return its exit code; with --debug, errors are raised.
+
+    An exception that nobody planned is told by its type and place alone: its own words may hold
+    users' text.
+    """
+    try:
+        return _run(args)
+    except BrokenPipeError:
+        # The reader (`| head`) has enough. Python would complain again while it closes stdout.
+        discard(sys.stdout)
+        return 0
+    except (typer.Abort, KeyboardInterrupt):
+        _tell_interruption()
+        return INTERRUPTED
+    except DsampleError as error:
+        return _fail(error, args)
+    except BaseException as error:  # not Exception: a panic of a Rust library is none
+        return _fail(_explained(error), args, error)
+
+
+def _run(args: list[str]) -> int:
+    """Run the command line; give the exit code of what Typer knows and raise the rest."""
     try:
         result: Any = app(args=args, prog_name="dsample", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except DsampleError as error:
-        if "--debug" in args:
-            raise
-        print_error(error, json_mode)
-        return 1
     except typer.TyperException as error:
-        print_error(error, json_mode)
+        _tell(error, args)
         return error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        typer.echo("Interrupted.", err=True)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has enough. Python would complain again while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except SystemExit as leaving:
         # So Typer leaves after shell completion, and where it meets the broken pipe first.
-        is_broken_pipe = isinstance(leaving.__context__, BrokenPipeError)
-        return 0 if is_broken_pipe or not isinstance(leaving.code, int) else leaving.code
-    except OSError as error:
-        if "--debug" in args:
-            raise
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        return leaving.code if isinstance(leaving.code, int) else 0
+
+
+def _fail(told: DsampleError, args: list[str], cause: BaseException | None = None) -> int:
+    """Tell an error, or raise what caused it under --debug; give the exit code."""
+    if "--debug" in args or _is_set("DSAMPLE_DEBUG"):
+        raise cause or told
+    _tell(told, args)
+    return 1
+
+
+def _tell(error: Exception, args: list[str]) -> None:
+    """Print an error where there is still somebody to read it."""
+    try:
+        print_error(error, "--json" in args or _is_set("DSAMPLE_JSON"))
+        sys.stdout.flush()
+    except OSError:  # a full disk behind `> results.json`, say
+        discard(sys.stdout)
+        with contextlib.suppress(OSError):
+            print_error(error, json_mode=False)
+
+
+def _tell_interruption() -> None:
+    with contextlib.suppress(OSError):
+        typer.echo("Interrupted.", err=True)
+
+
+def _is_set(variable: str) -> bool:
+    """Whether a variable switches a flag on, as Typer reads it."""
+    return os.environ.get(variable, "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
+
+
+def _explained(error: BaseException) -> DsampleError:
+    """What to say of an error that no part of the tool tells of itself."""
+    if fault := explain_fault(error):
+        return fault
+    if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror or error}."
-        print_error(DsampleError(message, "Check the path and the disk."), json_mode)
-        return 1
+        return DsampleError(f"{where}{error.strerror}.", "Check the path and the disk.")
+    return _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> DsampleError:
+    """What to say of a bug: where it is, and not the exception's words, which may quote the data.
+
+    The place is the innermost line of this package; another library's when there is none.
+    """
+    places = [
+        f"{frame.f_globals.get('__name__', '?')}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [place for place in places if place.startswith("dsample_cli.")]
+    return DsampleError(
+        f"Unexpected {type(error).__name__} in {(own or places)[-1]}.",
+        "This is a bug of dsample. Please report it to its developers with this line, the command "
+        f"and the output of: dsample --version ({__version__}). The traceback, which may quote "
+        "your data, is shown by: --debug",
+    )

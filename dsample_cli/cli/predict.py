@@ -16,12 +16,14 @@ from dsample_cli.cli._options import (
     DeviceOption,
     EncodingOption,
     JsonOption,
+    MaxBytesOption,
     Option,
     PrecisionOption,
     QuietOption,
     RunOption,
     TargetPriorOption,
     TextColumnOption,
+    TrustRemoteCodeOption,
     WorkspaceOption,
 )
 from dsample_cli.cli._output import Output, is_main_process, print_json
@@ -50,6 +52,7 @@ def predict(
     text_column: TextColumnOption = None,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
+    max_bytes: MaxBytesOption = None,
     include_data: Annotated[
         bool, Option("--data/--no-data", help="Repeat the input row in each line.")
     ] = True,
@@ -68,6 +71,7 @@ def predict(
     ] = "torch",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
+    trust_remote_code: TrustRemoteCodeOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -96,7 +100,7 @@ def predict(
     from dsample_cli.runs.workspace import Workspace
     from dsample_cli.workflows import predict as workflow
 
-    reading = ReadOptions(encoding, delimiter)
+    reading = ReadOptions(encoding, delimiter, max_bytes)
     stored = Workspace(workspace).find_run(run)
 
     def run_with(write: "Callable[[str], object]", listener: "Listener") -> "PredictSummary":
@@ -113,6 +117,7 @@ def predict(
             target_prior,
             reading,
             engine,
+            trust_remote_code,
         )
 
     with Output(json, quiet).listening() as listener:

@@ -13,6 +13,7 @@ from dsample_cli.cli._options import (
     PrecisionOption,
     QuietOption,
     RunOption,
+    TrustRemoteCodeOption,
     WorkspaceOption,
     with_absolute_path,
 )
@@ -87,6 +88,7 @@ def refit(
     ] = True,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
+    trust_remote_code: TrustRemoteCodeOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -116,6 +118,14 @@ def refit(
     changes = {name: value for name, value in own.items() if value is not None}
     with output.listening() as listener:
         result = run_refit(
-            folder.find_run(run), folder, listener, wanted, changes, cache, device, precision
+            folder.find_run(run),
+            folder,
+            listener,
+            wanted,
+            changes,
+            cache,
+            device,
+            precision,
+            trust_remote_code,
         )
     output.result(result.to_json, lambda console: print_refit(console, result))

@@ -13,6 +13,7 @@ from dsample_cli.cli._options import (
     EncodingOption,
     JsonOption,
     LabelColumnOption,
+    MaxBytesOption,
     Option,
     QuietOption,
     TextColumnOption,
@@ -55,7 +56,16 @@ def split(
     group_column: GroupColumnOption = None,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
+    max_bytes: MaxBytesOption = None,
     seed: SeedOption = 42,
+    spreadsheet_safe: Annotated[
+        bool,
+        Option(
+            "--spreadsheet-safe",
+            help="Put an apostrophe before cells that a spreadsheet would run as a formula. It "
+            "changes the data: for people to look at, not to train on.",
+        ),
+    ] = False,
     force: Annotated[
         bool, Option("--force", help="Replace the split that the folder holds.")
     ] = False,
@@ -97,7 +107,8 @@ def split(
         group_column,
         seed,
         force,
-        ReadOptions(encoding, delimiter),
+        ReadOptions(encoding, delimiter, max_bytes),
+        spreadsheet_safe,
     )
     output = Output(json, quiet)
     with output.listening() as listener:

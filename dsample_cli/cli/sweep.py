@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 # what is learned. All others take lists.
 SINGLE = frozenset(
     "data val test text_column label_column group_column labels unknown_labels encoding delimiter "
+    "max_bytes "
     "target_prior groups keep_checkpoints checkpoint_steps record_draws report_to device "
-    "gradient_checkpointing compile workers preset workspace json quiet debug".split()
+    "gradient_checkpointing compile workers trust_remote_code preset workspace json quiet "
+    "debug".split()
 )
 _OTHER = frozenset({"resume", "config"})  # of `train`, with another meaning here or none
 _FIELDS = frozenset(field.name for field in fields(TrainConfig))
@@ -50,10 +52,10 @@ def _read_config(ctx: typer.Context, path: Path | None) -> Path | None:
 
 
 def _sweep(ctx: typer.Context, **options: Any) -> int:
-    r"""Train every combination of option values, each as a run of its own, and rank them.
+    """Train every combination of option values, each as a run of its own, and rank them.
 
     Each option shown with LIST takes several values with commas between; a comma that belongs to a
-    value is written \,. What an option does not act on is trained once: --cycle under switch, for
+    value is written \\,. What an option does not act on is trained once: --cycle under switch, for
     example. The same command again goes on where it was stopped, and repeats no finished run.
 
     \b
@@ -98,6 +100,8 @@ def _exit_code(result: "SweepResult", command: str, output: Output) -> int:
         if not output.quiet:
             typer.echo(f"Stopped. Go on with: {command}", err=True)
         return INTERRUPTED
+    if result.failed and not output.json_mode:
+        output.complain(f"Error: {len(result.failed)} of the trainings failed, as told above.")
     return 1 if result.failed else 0
 
 

@@ -17,10 +17,12 @@ from dsample_cli.cli._options import (
     GroupsOption,
     JsonOption,
     LabelColumnOption,
+    MaxBytesOption,
     Option,
     PrecisionOption,
     QuietOption,
     TextColumnOption,
+    TrustRemoteCodeOption,
     UnknownLabelsOption,
     WorkspaceOption,
     with_absolute_path,
@@ -56,6 +58,7 @@ from dsample_cli.cli._run_options import (
     WindowOption,
     read_train_config,
 )
+from dsample_cli.core.config import TYPED_ONLY
 from dsample_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +68,9 @@ if TYPE_CHECKING:
 
 _D = DEFAULTS
 # Options that are not part of a run's config, so they may go with --resume.
-_OUTSIDE_CONFIG = {"workspace", "json", "quiet", "debug", "resume", "config", "preset"}
+_OUTSIDE_CONFIG = {"workspace", "json", "quiet", "debug", "resume", "config", "preset"} | {
+    *TYPED_ONLY
+}
 
 
 def train(
@@ -85,6 +90,7 @@ def train(
     unknown_labels: UnknownLabelsOption = _D.unknown_labels,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
+    max_bytes: MaxBytesOption = None,
     model: Annotated[
         str,
         Option(
@@ -97,6 +103,7 @@ def train(
         str | None,
         Option("--tokenizer", help="Hub id or folder when it is not the model's own."),
     ] = None,
+    trust_remote_code: TrustRemoteCodeOption = _D.trust_remote_code,
     max_length: Annotated[
         int, Option("--max-length", help="Tokens that are kept of a text.")
     ] = _D.max_length,
@@ -433,7 +440,8 @@ def _run(ctx: typer.Context, workspace: "Workspace", listener: "Listener") -> "T
 
     if ctx.params["resume"] is not None:
         _refuse_options_beside_resume(ctx)
-        return workflow.resume(workspace.find_run(ctx.params["resume"]), listener)
+        stored = workspace.find_run(ctx.params["resume"])
+        return workflow.resume(stored, listener, ctx.params["trust_remote_code"])
     config = read_train_config(ctx, workspace, listener)
     config = replace(config, target_prior=with_absolute_path(config.target_prior))
     return workflow.train(with_absolute_files(config), workspace, listener)

@@ -4,6 +4,7 @@ The command line, environment variables and config files all end here. Field nam
 names with underscores; `to_options` writes what `dsample train --config` reads back.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -16,6 +17,11 @@ from dsample_cli.core.selection import SELECTION_METRICS
 from dsample_cli.errors import ConfigError
 
 AUTO = "auto"
+
+# A plan has a line for each epoch.
+MOST_EPOCHS = 10_000
+# Of whole numbers: what the libraries below take as seeds, lengths and counts.
+_LARGEST = 2**31 - 1
 
 _EXAMPLES_IN_ALL, _FEWEST_EPOCHS, _MOST_EPOCHS = 60_000, 3, 16
 
@@ -37,8 +43,12 @@ LOSS_NAMES = (
 )
 # Their functions are in training/optimizers.py.
 OPTIMIZER_NAMES = ("adamw", "adam", "adafactor")
+DEVICE_NAMES = (AUTO, "cpu", "cuda", "mps")
+PRECISION_NAMES = (AUTO, "fp32", "bf16", "fp16")
 # What a training can report its epochs to; each is the name of a package.
 TRACKERS = ("tensorboard", "wandb", "mlflow")
+# Options that are typed each time: no run stores them, and no file sets them.
+TYPED_ONLY = ("trust_remote_code",)
 # Their functions are in training/contrastive.py.
 CONTRASTIVE_FORMS = ("supervised", "balanced")
 
@@ -63,9 +73,11 @@ class TrainConfig:
     unknown_labels: str = "error"
     encoding: str | None = None
     delimiter: str | None = None
+    max_bytes: str | None = None
 
     model: str = "minilm"
     tokenizer: str | None = None
+    trust_remote_code: bool = False
     max_length: int = 128
     truncation_side: str = "right"
     dropout: float | None = None
@@ -201,8 +213,8 @@ class TrainConfig:
 
     @property
     def read_options(self) -> ReadOptions:
-        """How the data files are written."""
-        return ReadOptions(self.encoding, self.delimiter)
+        """How the data files are written, and how much of one is read."""
+        return ReadOptions(self.encoding, self.delimiter, self.max_bytes)
 
     @property
     def schedule_names(self) -> list[str]:
@@ -220,7 +232,7 @@ class TrainConfig:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in options.items()
-            if value is not None and value != ()
+            if value is not None and value != () and name.replace("-", "_") not in TYPED_ONLY
         }
 
     @classmethod
@@ -230,7 +242,7 @@ class TrainConfig:
         Raises:
             ConfigError: If a name is unknown or a value impossible.
         """
-        names = [f.name for f in fields(cls)]
+        names = [f.name for f in fields(cls) if f.name not in TYPED_ONLY]
         values = {name.replace("-", "_"): value for name, value in options.items()}
         for name in values:
             if name not in names:
@@ -256,8 +268,8 @@ class TrainConfig:
             "truncation_side": ("right", "left"),
             "lr_schedule": ("linear", "cosine", "constant"),
             "optimizer": OPTIMIZER_NAMES,
-            "device": (AUTO, "cpu", "cuda", "mps"),
-            "precision": (AUTO, "fp32", "bf16", "fp16"),
+            "device": DEVICE_NAMES,
+            "precision": PRECISION_NAMES,
         }.items():
             value = getattr(self, option)
             if value not in choices:
@@ -284,8 +296,10 @@ class TrainConfig:
             "checkpoint_steps": 0,
         }.items():
             _require(self, option, getattr(self, option) >= lowest, f"at least {lowest}")
-        has_epochs = self.epochs == AUTO or (not isinstance(self.epochs, str) and self.epochs >= 1)
-        _require(self, "epochs", has_epochs, "auto or at least 1")
+        has_epochs = self.epochs == AUTO or (
+            not isinstance(self.epochs, str) and 1 <= self.epochs <= MOST_EPOCHS
+        )
+        _require(self, "epochs", has_epochs, f"auto or from 1 to {MOST_EPOCHS}")
         for option in ("weight_decay", "grad_clip", "contrastive"):
             _require(self, option, 0 <= getattr(self, option) < float("inf"), "0 or more")
         if self.contrastive_temperature is not None:
@@ -323,6 +337,11 @@ class TrainConfig:
                     f"'{self.score}'.",
                     "Leave one of them out.",
                 )
+        for name, value in asdict(self).items():
+            if isinstance(value, float):
+                _require(self, name, math.isfinite(value), "a finite number")
+            elif isinstance(value, int):
+                _require(self, name, value <= _LARGEST, f"at most {_LARGEST}")
 
 
 # The reference's own settings (s2jin/D-Sampling_Imbalanced-CLS). It stops when its count of epochs

@@ -94,7 +94,7 @@ def list_columns(names: Sequence[str]) -> str:
         >>> list_columns(["text", "label"])
         "Columns: 'text', 'label'."
     """
-    shown = ", ".join(f"'{_shortened(name)}'" for name in names[:LISTED_COLUMNS])
+    shown = ", ".join(f"'{shortened(name)}'" for name in names[:LISTED_COLUMNS])
     more = len(names) - LISTED_COLUMNS
     return f"Columns: {shown}{f' and {more} more' if more > 0 else ''}."
 
@@ -178,5 +178,6 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """A column name, cut where it is very long."""
     return name if len(name) <= LISTED_CHARACTERS else name[: LISTED_CHARACTERS - 3] + "..."

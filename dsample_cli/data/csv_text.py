@@ -3,18 +3,27 @@
 import csv
 import io
 import re
-import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO
 
+from dsample_cli.data.columns import shortened
 from dsample_cli.data.decoding import open_text
-from dsample_cli.data.streams import Source
+from dsample_cli.data.streams import (
+    MOST_ROW_BYTES,
+    Source,
+    check_column_count,
+    limited_lines,
+    row_too_long,
+)
 from dsample_cli.errors import DataError
 
 DELIMITERS = ",\t;|"
-HEADER_BYTES = 1 << 20
+# A header is looked for in so many bytes, and where it does not end there, in so many.
+HEADER_BYTES, MOST_HEADER_BYTES = 1 << 20, 1 << 24
+MOST_UTF8_BYTES = 4
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # A row put after the last one. It comes back whole unless a quote before it was left open.
 END_CELL = "\0dsample-end"
@@ -52,23 +61,36 @@ def read_header(source: Source) -> tuple[list[str], int]:
     Raises:
         DataError: If two columns have the same name, or a quote is left open.
     """
-    with open_text(source) as stream:
-        text = stream.read(HEADER_BYTES).decode("utf-8", errors="ignore")
-    lines = _Counted(chain(io.StringIO(text, newline=""), [end_row(source, 1)]))
-    with _unlimited_cells():
-        cells = next((row for row in csv.reader(lines, delimiter=source.delimiter) if any(row)), [])
+    cells, n_bytes = _header_cells(source, HEADER_BYTES)
+    if n_bytes > HEADER_BYTES:
+        cells, n_bytes = _header_cells(source, MOST_HEADER_BYTES)
+    if n_bytes > MOST_HEADER_BYTES:
+        raise row_too_long(source, 1, most=MOST_HEADER_BYTES)
     if END_CELL in "".join(cells) and END_CELL not in cells:
         raise _open_quote(source, 1)
     if not any(cells) or END_CELL in cells:
         raise DataError(f"{source.name} has no header.", "Name the columns in the first line.")
+    check_column_count(cells, source.name)
     names = [cell or f"column_{place}" for place, cell in enumerate(cells, start=1)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(
-            f"{source.name}: the header has the column '{twice[0]}' more than once.",
+            f"{source.name}: the header has the column '{shortened(twice[0])}' more than once.",
             "Give each column a name of its own in the first line.",
         )
-    return names, lines.bytes_read
+    return names, n_bytes
+
+
+def _header_cells(source: Source, most_bytes: int) -> tuple[list[str], int]:
+    """The cells of the first row that has any, and where it ends; beyond `most_bytes` if cut."""
+    with open_text(source) as stream:
+        head = stream.read(most_bytes + 1)
+    text = head[:most_bytes].decode("utf-8", errors="ignore")
+    lines = _Counted(chain(io.StringIO(text, newline=""), _end_lines(source, 1)))
+    with _cells_up_to(MOST_ROW_BYTES):
+        cells = next((row for row in csv.reader(lines, delimiter=source.delimiter) if any(row)), [])
+    is_cut = len(head) > most_bytes and lines.bytes_read >= most_bytes - MOST_UTF8_BYTES
+    return cells, most_bytes + 1 if is_cut else lines.bytes_read
 
 
 @contextmanager
@@ -82,6 +104,11 @@ def csv_body(source: Source, header_bytes: int, n_columns: int) -> Iterator["Csv
 def end_row(source: Source, n_columns: int) -> str:
     """The row put after the last one, on a line of its own."""
     return "\n" + source.delimiter.join([END_CELL] * n_columns) + "\n"
+
+
+def _end_lines(source: Source, n_columns: int) -> Iterable[str]:
+    """The same for Python's csv module, which takes no two lines at once."""
+    return io.StringIO(end_row(source, n_columns), newline="")
 
 
 class CsvBody(io.RawIOBase):
@@ -114,17 +141,29 @@ def broken_csv(source: Source) -> DataError:
 
 def _first_ragged_row(stream: BinaryIO, source: Source, n_columns: int) -> DataError | None:
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-    lines = chain(text, [end_row(source, n_columns)])
-    with _unlimited_cells():
+    lines = chain(limited_lines(text, source), _end_lines(source, n_columns))
+    first_line, header_seen = 1, False
+    with _cells_up_to(MOST_ROW_BYTES):
         reader = csv.reader(lines, delimiter=source.delimiter)
-        first_line, header_seen = 1, False
-        for row in reader:
-            if row and header_seen and len(row) != n_columns:
-                return _ragged(source, row, n_columns, first_line, reader.line_num)
-            last_row, last_line = row, first_line
-            header_seen = header_seen or any(row)
-            first_line = reader.line_num + 1
+        try:
+            for row in reader:
+                if _is_too_long(row):
+                    return row_too_long(source, first_line)
+                if row and header_seen and len(row) != n_columns:
+                    return _ragged(source, row, n_columns, first_line, reader.line_num)
+                last_row, last_line = row, first_line
+                header_seen = header_seen or any(row)
+                first_line = reader.line_num + 1
+        except csv.Error:
+            return row_too_long(source, first_line)
     return _open_quote(source, last_line) if END_CELL not in last_row else None
+
+
+def _is_too_long(row: list[str]) -> bool:
+    characters = sum(map(len, row))
+    if characters * MOST_UTF8_BYTES <= MOST_ROW_BYTES:
+        return False
+    return sum(len(cell.encode()) for cell in row) > MOST_ROW_BYTES
 
 
 def _ragged(
@@ -162,9 +201,9 @@ class _Counted:
 
 
 @contextmanager
-def _unlimited_cells() -> Iterator[None]:
-    """Let Python's csv module read cells of any length."""
-    before = csv.field_size_limit(sys.maxsize)
+def _cells_up_to(most_characters: int) -> Iterator[None]:
+    """Let Python's csv module read cells longer than it usually does."""
+    before = csv.field_size_limit(most_characters)
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ def open_text(source: Source) -> BinaryIO:
     Raises:
         DataError: While reading, if the file is damaged or does not decode; names the line.
     """
-    stream = open_bytes(source.path, source.compression, source.name)
+    stream = open_bytes(source)
     return io.BufferedReader(_Utf8Stream(stream, source), BUFFER_BYTES)
 
 
@@ -40,7 +40,7 @@ def settle_encoding(source: Source, seen: bytes) -> None:
     """
     evidence = weigh([seen])
     if not evidence.is_proof_of_utf8:
-        with open_bytes(source.path, source.compression, source.name) as stream:
+        with open_bytes(source) as stream:
             evidence = weigh(_blocks(stream))
     encoding = guess_encoding(evidence)
     if encoding is None:
@@ -144,7 +144,7 @@ def is_utf8(text: bytes) -> bool:
 def _undecodable(source: Source) -> DataError:
     """The error for a file that does not decode: its first bad line and byte."""
     encoding = source.encoding.name or UTF8
-    with open_bytes(source.path, source.compression, source.name) as stream:
+    with open_bytes(source) as stream:
         line, bad = find_undecodable(stream, encoding)
     where = f"line {line}" + (f" has the byte 0x{bad[0]:02X}" if bad else " is cut off")
     if codecs.lookup(encoding).name in NEEDS_MARK and line == 1 and not bad:

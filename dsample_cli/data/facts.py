@@ -22,6 +22,7 @@ from dsample_cli.data.columns import resolve_columns
 from dsample_cli.data.duplicates import equal_rows
 from dsample_cli.data.groups import TEMPLATE_SPELLINGS
 from dsample_cli.data.hashing import Hashes, hash_strings, join_hashes
+from dsample_cli.data.labels import FEWEST_ROWS_OF_MANY, MANY_LABELS, no_target
 from dsample_cli.data.normal_hashes import hash_normal_forms
 from dsample_cli.data.normalize import normal_forms
 from dsample_cli.data.other_columns import (
@@ -35,6 +36,7 @@ from dsample_cli.data.samples import Sampler, TextSample
 from dsample_cli.data.sources import (
     DataSource,
     check_columns,
+    check_unchanged,
     column_names,
     open_source,
     source_path,
@@ -43,6 +45,8 @@ from dsample_cli.data.sources import (
 from dsample_cli.data.table import LIST_SAMPLE_ROWS, check_single_label, is_blank
 
 HEAD_ROWS = 20_000
+# If so large a part of the rows so far have labels of their own, the others are not read.
+EARLY_SHARE = 0.8
 MOST_WORKERS = 4
 
 
@@ -135,6 +139,7 @@ def read_facts(
             keeps_digits = _digits_tell_apart(forms, hashes)
         if is_thorough and keeps_digits:
             forms = _forms_with_digits(source, texts)
+        check_unchanged(source)
         return FileFacts(
             path=source_path(source),
             sha256=digest.result(),
@@ -248,6 +253,7 @@ class _Gatherer:
             self._first_labelled += int(np.count_nonzero(codes >= 0))
             if self._first_labelled >= LIST_SAMPLE_ROWS:
                 self._check_single_label()
+        self._check_is_target(self._rows + len(codes), EARLY_SHARE, is_part=True)
         self._codes.add(codes)
         self._text_blank.add(hashed.is_blank)
         self.texts.add(hashed.texts)
@@ -257,6 +263,12 @@ class _Gatherer:
         for column in self._others:
             column.add(batch.column(column.name))
         self._rows += batch.num_rows
+
+    def _check_is_target(self, rows: int, share: float, is_part: bool = False) -> None:
+        """Stop at more values than tables can show; of fewer, the problems tell."""
+        n_labels = len(self._encoder)
+        if n_labels > MANY_LABELS and n_labels > share * rows:
+            raise no_target(n_labels, rows, self._label_column, self._source.name, is_part)
 
     def _check_single_label(self) -> None:
         labels = pa.chunked_array(self._first_labels)
@@ -284,10 +296,11 @@ class _Gatherer:
         """The sorted names of the labels that usable rows have, and the label id per row.
 
         Raises:
-            DataError: If the label column holds lists.
+            DataError: If the label column holds lists, or values that are no classes.
         """
         if 0 < self._first_labelled < LIST_SAMPLE_ROWS:
             self._check_single_label()
+        self._check_is_target(self._rows, 1 / FEWEST_ROWS_OF_MANY)
         codes = np.where(self.is_text_blank, np.int32(-1), self._first_codes)
         counts = np.bincount(codes[codes >= 0], minlength=len(self._encoder))
         values = self._encoder.values

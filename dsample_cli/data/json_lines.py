@@ -1,6 +1,7 @@
 """JSON Lines: one object a line."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dsample_cli.data.decoding import open_text
-from dsample_cli.data.streams import Source
+from dsample_cli.data.streams import MOST_COLUMNS, Source, limited_lines
 from dsample_cli.errors import DataError
 
 CHUNK_ROWS = 65536
@@ -18,7 +19,23 @@ CONSTANTS = {"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
 # Numbers come as they are written, so that 1.0 and 1e3 stay what they are.
 AS_WRITTEN = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=CONSTANTS.get)
-AS_PARSED = json.JSONDecoder(parse_constant=lambda constant: None)
+# Python neither writes nor reads whole numbers of more digits.
+MOST_DIGITS = 4000
+
+
+def _whole_number(text: str) -> int | str:
+    return int(text) if len(text) <= MOST_DIGITS else text
+
+
+def _finite_number(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+# A number that Python cannot hold stays a text.
+AS_PARSED = json.JSONDecoder(
+    parse_int=_whole_number, parse_float=_finite_number, parse_constant=lambda constant: None
+)
 
 
 def read_keys(source: Source, wanted: Sequence[str] = ()) -> list[str]:
@@ -31,6 +48,8 @@ def read_keys(source: Source, wanted: Sequence[str] = ()) -> list[str]:
     keys: dict[str, None] = {}
     for number, row in enumerate(iter_objects(source)):
         keys.update(dict.fromkeys(row))
+        if len(keys) > MOST_COLUMNS:
+            break
         if number + 1 >= KEY_SAMPLE_ROWS and all(key in keys for key in wanted):
             break
     return list(keys)
@@ -45,7 +64,7 @@ def iter_objects(
         DataError: If a line does not decode, is not JSON or not an object; names the line.
     """
     with open_text(source) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(limited_lines(stream, source), start=1):
             if line.isspace() or not line:
                 continue
             yield _parse_line(line, number, source, decode)
@@ -99,7 +118,12 @@ def _parse_line(
 ) -> dict[str, Any]:
     try:
         row = decode(line.decode("utf-8"))
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise DataError(
+            f"{source.name}, line {number}: lists or objects in it are nested too deep to be read.",
+            "Keep the texts and labels, and leave the rest out; `jq -c '{text, label}'` does so.",
+        ) from None
+    except ValueError:
         raise DataError(
             f"{source.name}, line {number}: not valid JSON.",
             "Write one JSON object a line; `jq -c .` makes that of JSON over several lines.",

@@ -12,7 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dsample_cli.data.columns import shortened
 from dsample_cli.errors import DataError
+
+# Up to here, any number of examples a class may be meant.
+MOST_LONE_LABELS = 50
+# From here on, classes have more examples than a few, or they are none.
+MANY_LABELS, FEWEST_ROWS_OF_MANY = 10_000, 5
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,48 @@ def encode_labels(labels: pa.ChunkedArray, names: Sequence[str] | None = None) -
     codes = np.asarray(_one_array(pc.fill_null(ids, -1)), dtype=np.int32)
     foreign = set(distinct) - set(known)
     return EncodedLabels(known, codes, _count_each(values, foreign))
+
+
+def is_no_target(n_labels: int, n_lone: int, rows: int) -> bool:
+    """Whether a column holds ids, numbers or texts rather than classes.
+
+    Args:
+        n_labels: Distinct labels.
+        n_lone: Those that one row has.
+        rows: All labelled rows.
+
+    Examples:
+        >>> is_no_target(900, 850, 1000), is_no_target(150, 0, 450)
+        (True, False)
+    """
+    if n_labels <= MOST_LONE_LABELS:
+        return False
+    return n_lone * 2 > rows or (n_labels > MANY_LABELS and n_labels * FEWEST_ROWS_OF_MANY > rows)
+
+
+def check_is_target(counts: NDArray[np.integer], column: str, where: str) -> None:
+    """Raise a DataError if a column holds ids, numbers or texts rather than classes.
+
+    Args:
+        counts: Rows of each label, shape [C].
+        column: The label column.
+        where: What messages call the data.
+    """
+    n_labels, rows = len(counts), int(counts.sum())
+    if is_no_target(n_labels, int((counts == 1).sum()), rows):
+        raise no_target(n_labels, rows, column, where)
+
+
+def no_target(
+    n_labels: int, rows: int, column: str, where: str, is_part: bool = False
+) -> DataError:
+    """The error for a column that holds ids, numbers or texts rather than classes."""
+    of_rows = f"{'the first ' * is_part}{rows:,} rows"
+    return DataError(
+        f"{where}: column '{shortened(column)}' has {n_labels:,} different values in {of_rows} "
+        f"({n_labels / rows:.0%}): it looks like an id, a number or a text, not a class to learn.",
+        "Name the column with the classes: --label-column NAME",
+    )
 
 
 def read_label_names(spec: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ No message ever holds text from the rows: what Arrow says about a bad row is rep
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -14,12 +14,14 @@ import pyarrow.csv as pc
 
 from dsample_cli.data import json_lines, parquet
 from dsample_cli.data.csv_text import END_CELL, broken_csv, csv_body, read_header
-from dsample_cli.data.streams import DataSource, Source
+from dsample_cli.data.streams import MOST_ROW_BYTES, DataSource, Source
 from dsample_cli.errors import DataError
 
 # A CSV row must fit into a block; one that does not is tried again with the next larger block.
-BLOCK_BYTES = (1 << 20, 1 << 24, 1 << 28, (1 << 31) - 1)
+BLOCK_BYTES = (1 << 20, 1 << 24, MOST_ROW_BYTES)
 ROW_TOO_LONG = "straddl"
+# Whole rows of long texts come in batches of about so many characters, however many rows are asked.
+BATCH_CHARACTERS = 1 << 24
 
 
 def read_columns(source: DataSource, columns: Sequence[str]) -> pa.Table:
@@ -71,8 +73,15 @@ def iter_rows(source: DataSource, batch_rows: int = 4096) -> Iterator[list[dict[
     Raises:
         DataError: Where a file is broken, after the rows before that place.
     """
-    rows = chain.from_iterable(_iter_part(part, batch_rows) for part in source.parts)
-    while batch := list(islice(rows, batch_rows)):
+    batch: list[dict[str, Any]] = []
+    characters = 0
+    for row in chain.from_iterable(_iter_part(part, batch_rows) for part in source.parts):
+        batch.append(row)
+        characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(batch) == batch_rows or characters > BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
         yield batch
 
 

@@ -6,8 +6,8 @@ import glob
 import hashlib
 import os
 import re
+import select
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +18,15 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from dsample_cli.core.read_options import DELIMITERS, DETECTED, ReadOptions, parse_delimiter
+from dsample_cli.core.read_options import (
+    DEFAULT_MAX_BYTES,
+    DELIMITERS,
+    DETECTED,
+    ReadOptions,
+    default_max_bytes,
+    parse_delimiter,
+    parse_size,
+)
 from dsample_cli.data import csv_text, json_lines, parquet
 from dsample_cli.data.columns import list_columns, require_column
 from dsample_cli.data.decoding import settle_encoding
@@ -30,14 +38,27 @@ from dsample_cli.data.streams import (
     SourceSet,
     TextEncoding,
     cannot_read,
+    check_column_count,
+    check_unchanged,
+    file_stamp,
     open_bytes,
+    too_large,
 )
 from dsample_cli.errors import DataError
 
-__all__ = ["DataSource", "Source", "SourceSet", "column_names", "file_sha256", "open_source"]
+__all__ = [
+    "DataSource",
+    "Source",
+    "SourceSet",
+    "check_unchanged",
+    "column_names",
+    "file_sha256",
+    "open_source",
+]
 
 STDIN = "standard input"
 HEAD_BYTES = 1 << 16
+PIPE_SECONDS = 20
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 PARQUET_MAGIC = b"PAR1"
 FORMATS = {
@@ -108,6 +129,8 @@ def column_names(source: DataSource, wanted: Sequence[str] = ()) -> list[str]:
             JSON lines may lack some; see `check_columns`.
     """
     by_part = [(part, _names_of_part(part, wanted)) for part in source.parts]
+    for part, names in by_part:
+        check_column_count(names, part.name)
     tables = [(part, names) for part, names in by_part if part.format != "jsonl"]
     if not tables:
         return list(dict.fromkeys(chain.from_iterable(names for _, names in by_part)))
@@ -189,17 +212,23 @@ def _open_file(path: str | Path, options: ReadOptions) -> Source:
     can be read more than once.
     """
     name = STDIN if str(path) == "-" else str(path)
-    file = _readable_file(Path(path), name)
+    most = None if options.max_bytes is None else parse_size(options.max_bytes)
+    file = _readable_file(Path(path), name, most)
     try:
         with open(file, "rb") as stream:
             magic = stream.read(len(PARQUET_MAGIC))
+            n_bytes = os.fstat(stream.fileno()).st_size
     except OSError as error:
         raise cannot_read(name, error) from None
     compression = next((kind for m, kind in COMPRESSIONS.items() if magic.startswith(m)), None)
-    source = Source(file, name, "csv", compression, ",")
+    if most is not None and compression is None and n_bytes > most:
+        raise too_large(name, most)
+    source = Source(file, name, "csv", compression, ",", max_bytes=most, stamp=file_stamp(file))
     if magic == PARQUET_MAGIC:
-        return replace(source, format="parquet")
-    with open_bytes(file, compression, name) as stream:
+        return replace(source, format="parquet", max_bytes=most or default_max_bytes(n_bytes))
+    if compression is not None:
+        source = replace(source, max_bytes=most or default_max_bytes(n_bytes))
+    with open_bytes(source) as stream:
         head = _head_of(stream, name)
     if compression and head.startswith(PARQUET_MAGIC):
         raise DataError(f"{name} is compressed Parquet.", f"Decompress it first ({compression}).")
@@ -264,10 +293,10 @@ def _head_of(stream: BinaryIO, name: str) -> bytes:
     )
 
 
-def _readable_file(path: Path, name: str) -> Path:
+def _readable_file(path: Path, name: str, max_bytes: int | None) -> Path:
     """The file itself, or a copy of what can be read only once."""
     if name == STDIN:
-        return _spooled(sys.stdin.buffer)
+        return _spooled(sys.stdin.buffer, max_bytes)
     try:
         if path.is_dir():
             raise DataError(f"{name} is a directory, not a file.", _files_within(path))
@@ -275,24 +304,59 @@ def _readable_file(path: Path, name: str) -> Path:
             raise DataError(f"There is no file {name}.", _near_files(path))
         if path.is_file():
             return path
+        if path.is_fifo():
+            return _copy_of_pipe(path, name, max_bytes)
         with open(path, "rb") as stream:
-            return _copy(stream)
+            return _copy(stream, name, max_bytes)
     except OSError as error:
         raise cannot_read(name, error) from None
 
 
 @cache
-def _spooled(stream: BinaryIO) -> Path:
+def _spooled(stream: BinaryIO, max_bytes: int | None) -> Path:
     """A copy of a stream, the same one when it is asked for again."""
-    return _copy(stream)
+    return _copy(stream, STDIN, max_bytes)
 
 
-def _copy(stream: BinaryIO) -> Path:
-    handle, name = tempfile.mkstemp(prefix="dsample-")
-    atexit.register(Path(name).unlink, missing_ok=True)
+def _copy(stream: BinaryIO, name: str, max_bytes: int | None, first: bytes = b"") -> Path:
+    """Copy a stream that may have no end, unless its first bytes are no data at all."""
+    most = DEFAULT_MAX_BYTES if max_bytes is None else max_bytes
+    handle, file = tempfile.mkstemp(prefix="dsample-")
+    atexit.register(Path(file).unlink, missing_ok=True)
     with os.fdopen(handle, "wb") as copy:
-        shutil.copyfileobj(stream, copy, HEAD_BYTES)
-    return Path(name)
+        block, n_bytes = first + (stream.read(HEAD_BYTES) or b""), 0
+        if not block.startswith((PARQUET_MAGIC, *COMPRESSIONS)) and wide_encoding(block) is None:
+            check_is_text(block, name)
+        while block:
+            n_bytes += len(block)
+            if n_bytes > most:
+                copy.truncate(0)
+                raise too_large(name, most)
+            copy.write(block)
+            block = stream.read(HEAD_BYTES)
+    return Path(file)
+
+
+def _copy_of_pipe(path: Path, name: str, max_bytes: int | None) -> Path:
+    """Copy what comes out of a named pipe.
+
+    Raises:
+        DataError: If nobody writes to it, which would be waited for for ever.
+    """
+    # To open it in the usual way would itself wait for a writer.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        waited = select.poll()
+        waited.register(pipe, select.POLLIN)
+        first = None
+        if not waited.poll(1000 * PIPE_SECONDS):
+            first = pipe.read(1)  # None: there is a writer, but a slow one
+            if first == b"":
+                raise DataError(
+                    f"Nobody wrote to the pipe {name} for {PIPE_SECONDS} seconds.",
+                    "Start what writes to it first, or give a file.",
+                )
+        os.set_blocking(pipe.fileno(), True)
+        return _copy(pipe, name, max_bytes, first or b"")
 
 
 def _suffix(name: str) -> str:

@@ -15,6 +15,7 @@ from dsample_cli.data.read import read_columns
 from dsample_cli.data.sources import (
     DataSource,
     check_columns,
+    check_unchanged,
     column_names,
     open_source,
     source_path,
@@ -93,6 +94,7 @@ def read_text_table(
     used = [c for c in (*texts, label, group_column) if c is not None]
     check_columns(source, used)
     table = read_columns(source, used)
+    check_unchanged(source)
     labels = None if label is None else table.column(label)
     if labels is not None:
         check_single_label(labels, label, source.name)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from dsample_cli.core.disk import is_passed_on
+
 Target = str | os.PathLike[str] | BinaryIO
 
 
@@ -12,7 +14,8 @@ def write_whole(target: Target, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file, under a temporary name until it is complete.
 
     Args:
-        target: Path, whose folder exists, or an open binary file, which is written to directly.
+        target: Path, whose folder exists, or an open binary file, which is written to directly, as
+            is a device.
         write: Receives the open binary file.
 
     Raises:
@@ -22,6 +25,10 @@ def write_whole(target: Target, write: Callable[[BinaryIO], object]) -> None:
         write(target)
         return
     path = Path(target)
+    if is_passed_on(path):
+        with path.open("wb") as file:
+            write(file)
+        return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:

@@ -39,7 +39,7 @@ def drawable_labels(labels: Sequence[str], max_width: int = 24) -> tuple[list[st
     lines = [_one_line(label) for label in labels]
     families, missing = _families_for(set().union(*lines))
     texts = [
-        f"#{label_id}" if missing.intersection(line) or not line else _shortened(line, max_width)
+        f"#{label_id}" if missing.intersection(line) or not line else shortened(line, max_width)
         for label_id, line in enumerate(lines)
     ]
     return texts, families
@@ -68,7 +68,7 @@ def _one_line(label: str) -> str:
     return " ".join("".join(visible).split())
 
 
-def _shortened(text: str, max_width: int) -> str:
+def shortened(text: str, max_width: int) -> str:
     """Cut the middle out: names of classes often share their beginning."""
     if text_width(text) <= max_width:
         return text

@@ -3,11 +3,11 @@
 import base64
 import re
 import struct
-import unicodedata
 from collections.abc import Callable, Sequence
 from html import escape
 from io import BytesIO
 
+from dsample_cli.core.printable import printable
 from dsample_cli.reports._drawing import DOTS_PER_INCH
 from dsample_cli.reports._files import Target
 from dsample_cli.reports._labels import drawable_labels
@@ -16,24 +16,16 @@ UNKNOWN = "–"
 CSS_PIXELS_PER_INCH = 96
 # A table with more columns than this has narrower ones.
 MANY_COLUMNS = 7
-# Marks that turn the text after them around: embeddings, overrides and isolates.
-BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def safe(text: str) -> str:
-    """Escape a text of the user, and show a control character or a mark of direction as such.
+    """Escape a text of the user, with what is not to be seen in it shown as such.
 
     Examples:
         >>> safe("<b>1 & 2\\x1b[0m")
         '&lt;b&gt;1 &amp; 2\ufffd[0m'
     """
-    return escape("".join("\ufffd" if _is_control(char) else char for char in text))
-
-
-def _is_control(char: str) -> bool:
-    """Whether a character drives what shows it; a joiner, which shapes letters, does not."""
-    is_blank = char in "\n\t"
-    return char in BIDI_MARKS or (unicodedata.category(char) in ("Cc", "Cs") and not is_blank)
+    return escape(printable(text))
 
 
 def snippet(text: str, most_characters: int = 160) -> str:
@@ -123,7 +115,7 @@ def table(
         is_tall: Whether many rows scroll inside the box.
     """
     head_cells = "".join(
-        f'<th scope="col"{" class=number" if is_number else ""}>{escape(head)}</th>'
+        f'<th scope="col"{" class=number" if is_number else ""}>{safe(head)}</th>'
         for head, is_number in heads
     )
     classes = ["sortable"] * is_sortable + ["dense"] * (len(heads) > MANY_COLUMNS)
@@ -131,7 +123,7 @@ def table(
     body = "\n".join(row if row.startswith("<tr") else f"<tr>{row}</tr>" for row in rows)
     return (
         f'<div class="scroll{" tall" if is_tall else ""}" role="region" tabindex="0" '
-        f'aria-label="{escape(name)}"><table{attribute}>\n'
+        f'aria-label="{safe(name)}"><table{attribute}>\n'
         f"<thead><tr>{head_cells}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
@@ -155,7 +147,7 @@ def picture(
     encoded = base64.b64encode(png).decode("ascii")
     return (
         f'<figure><div class="picture"><img{" class=large" if is_large else ""} '
-        f'alt="{escape(description)}" width="{width * scale:.0f}" height="{height * scale:.0f}" '
+        f'alt="{safe(description)}" width="{width * scale:.0f}" height="{height * scale:.0f}" '
         f'src="data:image/png;base64,{encoded}"></div>\n<figcaption>{caption}</figcaption></figure>'
     )
 
@@ -163,8 +155,8 @@ def picture(
 def tile(name: str, value: str, note: str) -> str:
     """Show one figure large; for the `div.tiles` of a section."""
     return (
-        f'<div class="tile"><p class="tile-name">{escape(name)}</p>'
-        f'<p class="tile-value">{escape(value)}</p><p class="tile-note">{escape(note)}</p></div>'
+        f'<div class="tile"><p class="tile-name">{safe(name)}</p>'
+        f'<p class="tile-value">{safe(value)}</p><p class="tile-note">{safe(note)}</p></div>'
     )
 
 
@@ -198,4 +190,4 @@ def numbered_labels(labels: Sequence[str]) -> str:
 
 def section(title: str, *parts: str) -> str:
     """Make a titled section of the parts that are not empty."""
-    return "\n".join(["<section>", f"<h2>{escape(title)}</h2>", *filter(None, parts), "</section>"])
+    return "\n".join(["<section>", f"<h2>{safe(title)}</h2>", *filter(None, parts), "</section>"])

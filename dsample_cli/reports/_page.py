@@ -5,6 +5,7 @@ import hashlib
 from html import escape
 
 from dsample_cli.reports._files import Target, write_whole
+from dsample_cli.reports._markup import safe
 
 STYLE = """
 :root {
@@ -245,7 +246,7 @@ def page(title: str, body: str) -> str:
 <meta http-equiv="Content-Security-Policy" content="{escape(content_security_policy())}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
+<title>{safe(title)}</title>
 <style>{STYLE}</style>
 </head>
 <body>

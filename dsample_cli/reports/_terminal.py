@@ -6,10 +6,21 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from dsample_cli.core.printable import one_line
+from dsample_cli.reports._labels import shortened
+
+# Longest name of a class in a table.
+_MOST_NAME_COLUMNS = 60
+
 
 def clean(value: Any) -> str:
-    """A value as text without control characters."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+    """A value as a line of text that cannot drive the terminal."""
+    return one_line(value)
+
+
+def name_text(name: str) -> str:
+    """The name of a class or a column as `clean` gives it, its middle cut where it is very long."""
+    return clean(shortened(name, _MOST_NAME_COLUMNS))
 
 
 def new_table(*columns: str, right: Sequence[int] | None = None) -> Table:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.reports._metrics import metric_name
-from dsample_cli.reports._terminal import clean, figure, new_table
+from dsample_cli.reports._terminal import clean, figure, name_text, new_table
 
 # Columns from which on there is room for every spread and interval.
 _WIDE = 100
@@ -272,7 +272,7 @@ def _print_classes(console: Console, result: Any) -> None:
         base = float(entries[0].recall[label_id])
         changes = [float(entry.recall[label_id]) - base for entry in entries[1:]]
         table.add_row(
-            clean(result.labels[label_id]),
+            name_text(result.labels[label_id]),
             f"{result.train_counts[label_id]:,}",
             figure(base, 2),
             *(_change_cell(change) for change in changes),

@@ -194,7 +194,7 @@ def _differences_section(result: Any) -> str:
         ]
         parts += ["<h3>McNemar's test against A</h3>", table("McNemar's test", heads, rows)]
     notes = " ".join(difference_notes(result))
-    return section("Differences from A", f'<p class="lead">{escape(notes)}</p>', *parts)
+    return section("Differences from A", f'<p class="lead">{safe(notes)}</p>', *parts)
 
 
 def _difference_cells(place: int, entry: Any, name: str, tested: bool) -> str:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dsample_cli.reports._terminal import clean
+from dsample_cli.reports._terminal import clean, name_text
 from dsample_cli.reports._terminal import figure as _figure
 from dsample_cli.reports._terminal import new_table as _table
 from dsample_cli.reports._terminal import percent as _percent
@@ -55,7 +55,7 @@ def print_analysis(console: Console, result: Any, written: Sequence[str] = ()) -
             (clean(data.path), "bold"),
             f"  {profile.usable_rows:,} usable rows of {profile.rows:,}, {len(profile.classes)} "
             f"classes, median {profile.median_words:.0f} words\n"
-            f"text: {clean(text_columns)}   label: {clean(data.label_column)}",
+            f"text: {clean(text_columns)}   label: {name_text(data.label_column)}",
         )
     )
     console.print(_class_table(profile.classes))
@@ -104,15 +104,20 @@ def print_split(console: Console, result: Any) -> None:
     part, label = np.unravel_index(int(result.deviations.argmax()), result.deviations.shape)
     console.print(
         f"Largest deviation of a class share: {100 * result.deviations[part, label]:.2f} "
-        f"percentage points, '{clean(result.names[label])}' in {result.part_names[part]}"
+        f"percentage points, '{name_text(result.names[label])}' in {result.part_names[part]}"
     )
     linked = result.linked
     column = result.config.group_column
     console.print(
         f"Kept together: {linked.kept_together:,} groups of rows with the same text"
-        f"{f' or {clean(column)}' if column else ''}; {linked.duplicates:,} rows repeat an earlier "
-        "text"
+        f"{f' or {name_text(column)}' if column else ''}; {linked.duplicates:,} rows repeat an "
+        "earlier text"
     )
+    if result.escaped_cells is not None:
+        console.print(
+            f"An apostrophe was put before {result.escaped_cells:,} cells that a spreadsheet would "
+            "run as a formula"
+        )
     if result.not_kept:
         console.print(Text("\nWhat could not be kept", style="bold"))
         for found in result.not_kept[:_MOST_NOT_KEPT]:
@@ -182,7 +187,7 @@ def print_evaluation(console: Console, result: Any) -> None:
     if result.confused:
         console.print(Text("\nMost confused (true -> predicted)", style="bold"))
         for true, predicted, count in result.confused[:5]:
-            console.print(Text(f"  {count:>5}  {clean(true)} -> {clean(predicted)}"))
+            console.print(Text(f"  {count:>5}  {name_text(true)} -> {name_text(predicted)}"))
     if result.slices is not None:
         _print_slices(console, result)
     if result.errors is not None:
@@ -267,7 +272,7 @@ def _class_table(classes: Sequence[Any]) -> Table:
         bar = "█" * max(1, round(_BAR_WIDTH * c.count / largest))
         style = _GROUP_STYLE[c.group]
         table.add_row(
-            clean(c.label),
+            name_text(c.label),
             f"{c.count:,}",
             _percent(c.share),
             Text(bar, style=style),
@@ -328,7 +333,7 @@ def _print_label_issues(console: Console, result: Any) -> None:
         strict=True,
     ):
         given, suggested = facts.names[facts.codes[row]], facts.names[label]
-        table.add_row(str(row), clean(given), clean(suggested), f"{margin:.2f}")
+        table.add_row(str(row), name_text(given), name_text(suggested), f"{margin:.2f}")
     console.print(table)
     console.print()
 
@@ -394,7 +399,7 @@ def _share_table(result: Any) -> Table:
             table.add_row("...", *[""] * (1 + len(scores)))
             continue
         shares = [_percent(float(s.share[place[c.label]])) for s in scores]
-        table.add_row(clean(c.label), _percent(c.share), *shares)
+        table.add_row(name_text(c.label), _percent(c.share), *shares)
     return table
 
 
@@ -421,7 +426,7 @@ def _warn_of_repetition(console: Console, result: Any) -> None:
     too_much = [s for s in result.scores if s.repetition.is_too_much]
     if too_much:
         labels = dict.fromkeys(result.profile.names[s.repetition.class_id] for s in too_much)
-        shown = ", ".join(f"'{clean(label)}'" for label in list(labels)[:3])
+        shown = ", ".join(f"'{name_text(label)}'" for label in list(labels)[:3])
         text = Text.assemble(
             ("Warning: ", "bold yellow"),
             f"{', '.join(s.name for s in too_much)} would repeat an example of {shown} more than "
@@ -458,7 +463,7 @@ def _split_table(result: Any) -> Table:
                 f"{n:,}  {_percent(share):>5}" for n, share in zip(counts, shares, strict=True)
             ]
         table.add_row(
-            clean(result.names[label]),
+            name_text(result.names[label]),
             f"{counts.sum():,}",
             _percent(result.natural[label]),
             *cells,
@@ -529,7 +534,7 @@ def _schedule_notes(result: Any) -> list[str]:
     rarest = int(result.counts.argmin())
     count = int(result.counts[rarest])
     notes = [
-        f"rarest: {clean(result.data.label_names[rarest])}, {count:,} training "
+        f"rarest: {name_text(result.data.label_names[rarest])}, {count:,} training "
         f"example{'s' * (count != 1)}; repeats: of the example that comes most"
     ]
     if any(epoch.is_reaction for epoch in result.epochs):
@@ -547,7 +552,7 @@ def _schedule_notes(result: Any) -> list[str]:
 def _print_slices(console: Console, result: Any) -> None:
     column, n_values = result.by
     shown = f", the {len(result.slices)} largest of {n_values:,}" * (n_values > len(result.slices))
-    console.print(Text(f"\nBy {clean(column)}{shown}", style="bold"))
+    console.print(Text(f"\nBy {name_text(column)}{shown}", style="bold"))
     has_intervals = result.evaluation.intervals is not None
     is_wide = console.width >= _WIDE
     table = _table(
@@ -560,7 +565,7 @@ def _print_slices(console: Console, result: Any) -> None:
     for found in result.slices:
         part = found.evaluation
         table.add_row(
-            Text("(empty)", style="dim") if found.value is None else clean(found.value),
+            Text("(empty)", style="dim") if found.value is None else name_text(found.value),
             f"{part.rows:,}",
             *([str(sum(report.support > 0 for report in part.per_class))] * is_wide),
             _figure(part.metrics["accuracy"]),
@@ -579,7 +584,7 @@ def _print_mistakes(console: Console, mistakes: Sequence[Any]) -> None:
     of = "with their probabilities" if is_ranked else "in the order of the file"
     console.print(Text(f"\nWorst mistakes (true -> predicted, {of})", style="bold"))
     for mistake in mistakes:
-        true, predicted = clean(mistake.true), clean(mistake.predicted)
+        true, predicted = name_text(mistake.true), name_text(mistake.predicted)
         if is_ranked:
             true = f"{true} {_figure(mistake.true_probability, 3)}"
             predicted = f"{predicted} {_figure(mistake.probability, 3)}"
@@ -624,7 +629,7 @@ def _report_table(evaluation: Any, width: int) -> Table:
         c, group = pair
         bar = ("█" * round(c.recall * 10)).ljust(10, "░") if c.support else ""
         table.add_row(
-            clean(c.label),
+            name_text(c.label),
             *["-" if c.train_count is None else f"{c.train_count:,}"] * knows_training,
             f"{c.support:,}",
             _figure(c.precision, 3),

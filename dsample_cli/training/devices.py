@@ -1,10 +1,13 @@
 """Which device, and in which precision."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from dsample_cli.core.config import DEVICE_NAMES, PRECISION_NAMES
+from dsample_cli.core.names import did_you_mean
 from dsample_cli.errors import ConfigError
 
 
@@ -34,8 +37,10 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     CUDA and CPUs with native bf16 get bf16 autocast, older CUDA cards fp16, everything else fp32.
 
     Raises:
-        ConfigError: If the device or the precision is not to be had here.
+        ConfigError: If the device or the precision is unknown, or not to be had here.
     """
+    _check_name("device", device, DEVICE_NAMES)
+    _check_name("precision", precision, PRECISION_NAMES)
     kind = _available_device() if device == "auto" else device
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
@@ -53,6 +58,11 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
         torch.set_float32_matmul_precision("high")
         return Device(kind, chosen, torch.cuda.get_device_name())
     return Device(kind, chosen, "Apple GPU" if kind == "mps" else _cpu_name())
+
+
+def _check_name(option: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise ConfigError(f"Unknown --{option} '{name}'.", did_you_mean(name, names))
 
 
 def cuda_devices(device: str = "auto") -> list[str]:

@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 _BATCH = 8192
+# A tokenizer takes 100 bytes and more a character, also of what it cuts off again. So many
+# characters for each token that is kept are more than any text of words needs.
+_CHARACTERS_PER_TOKEN = 512
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ def tokenize(tokenizer: Any, texts: Sequence[Sequence[str]], max_length: int) ->
     pieces: dict[str, list[NDArray[np.int32]]] = {name: [] for name in names}
     lengths: list[NDArray[np.int64]] = []
     for start in range(0, len(texts[0]), _BATCH):
-        batch = [list(column[start : start + _BATCH]) for column in texts]
+        batch = [
+            [_within_reach(text, tokenizer, max_length) for text in column[start : start + _BATCH]]
+            for column in texts
+        ]
         encoded = tokenizer(
             *batch, truncation=True, max_length=max_length, return_attention_mask=False
         )
@@ -134,6 +140,14 @@ def make_collator(
     }
     left = tokenizer.padding_side == "left"
     return Collator(tokens, labels, {n: padding.get(n, 0) for n in tokens.arrays}, left)
+
+
+def _within_reach(text: str, tokenizer: Any, max_length: int) -> str:
+    """A text without what lies far beyond the tokens that are kept."""
+    most = _CHARACTERS_PER_TOKEN * max_length
+    if len(text) <= most:
+        return text
+    return text[-most:] if tokenizer.truncation_side == "left" else text[:most]
 
 
 def _flatten(lists: Sequence[Sequence[int]], total: int) -> NDArray[np.int32]:

@@ -15,6 +15,7 @@ from dsample_cli.errors import ConfigError, RunError
 from dsample_cli.evaluation.comparison import Difference, McNemar, holm, mcnemar
 from dsample_cli.evaluation.metrics import class_reports, confusion_matrix
 from dsample_cli.evaluation.seeds import Tries, compare_tries, figures_by_seed, pooled_spread
+from dsample_cli.runs.manifests import OF_A_RESULT
 from dsample_cli.runs.workspace import Workspace
 from dsample_cli.workflows.evaluate import completed_manifest
 from dsample_cli.workflows.run_names import SEED, differing_names, training_options
@@ -105,6 +106,8 @@ class CompareResult:
 
     def largest_changes(self) -> list[int]:
         """Classes by the recall that an entry gained or lost most, as against the first."""
+        if len(self.entries) < 2:
+            return []  # the runs differ by seed alone
         changes = np.stack([e.recall - self.entries[0].recall for e in self.entries[1:]])
         largest = np.abs(np.nan_to_num(changes)).max(axis=0)
         order = np.lexsort((np.array(self.train_counts), -largest.round(9)))
@@ -185,7 +188,7 @@ def compare(
             else "Two runs or more can be compared.",
             "Name two runs or more: dsample compare RUN RUN. List them with: dsample runs list",
         )
-    manifests = [completed_manifest(run) for run in runs]
+    manifests = [completed_manifest(run, OF_A_RESULT) for run in runs]
     split = choose_split(runs, split)
     listener.phase("reading predictions", len(runs))
     stored = []

@@ -184,12 +184,13 @@ def make_wish(
 
     Weights in the loss count as draws, those of single epochs too: balanced softmax, which takes
     out what was drawn, leaves a uniform prior.
+
+    Raises:
+        RunError: If the records are not those of the epochs up to the best.
     """
     lengths = epoch_lengths(counts, score, config.make_schedule(), config.planned_epochs)
     rates = learning_rates(lengths, config.lr_schedule, config.lr_warmup)[: best_epoch + 1]
-    shares = np.array(
-        [[record["expected"][name] for name in names] for record in records[: best_epoch + 1]]
-    )
+    shares = _expected_shares(names, records, best_epoch)
     weighted = [s * epoch_weights(config, e, counts, s) for e, s in enumerate(shares)]
     drawn = carried_prior(shares, rates)
     carried = carried_prior(np.array(weighted), rates) * loss_weights(config, counts, drawn)
@@ -201,6 +202,21 @@ def make_wish(
         counts,
         head,
     )
+
+
+def _expected_shares(
+    names: Sequence[str], records: Sequence[dict[str, Any]], best_epoch: int
+) -> Floats:
+    """The shares that the epochs up to the best drew by, shape [E, C]."""
+    try:
+        judged = records[: best_epoch + 1]
+        shares = [[record["expected"][name] for name in names] for record in judged]
+        return np.array(shares, dtype=np.float64).reshape(best_epoch + 1, len(names))
+    except (KeyError, TypeError, ValueError):
+        raise RunError(
+            "The run's epochs.jsonl is damaged: the class shares of its epochs are not whole.",
+            "Restore the file, or train it again: dsample train --config RUN/config.toml",
+        ) from None
 
 
 def read_carried_prior(manifest: dict[str, Any]) -> Floats:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.read_options import DETECTED, ReadOptions
+from dsample_cli.data.columns import list_columns, shortened
 from dsample_cli.data.groups import linked_rows
-from dsample_cli.data.labels import encode_labels, read_label_names
+from dsample_cli.data.labels import check_is_target, encode_labels, read_label_names
 from dsample_cli.data.shortfalls import links_not_kept
 from dsample_cli.data.sources import DataSource, absolute_path
 from dsample_cli.data.splits import stratified_split
 from dsample_cli.data.table import TextTable, read_text_table, usable_rows
 from dsample_cli.data.texts import Texts, release_unused
-from dsample_cli.errors import DataError
+from dsample_cli.errors import DataError, RunError
 
 SPLITS = ("train", "validation", "test")
 RowNumbers = Sequence[int] | NDArray[np.integer]
@@ -90,6 +91,7 @@ def load_datasets(
 
     Raises:
         DataError: If a file cannot be used, has one class only, or has labels that train lacks.
+        RunError: If the stored rows are not among those of the file.
     """
     table = read_text_table(
         config.data,
@@ -101,12 +103,19 @@ def load_datasets(
     for note in table.notes:
         listener.note(note)
     assert table.label_column is not None
-    names, rows, codes = _known_rows(table, _fixed_names(config), config.unknown_labels, listener)
+    fixed_names = _fixed_names(config)
+    names, rows, codes = _known_rows(table, fixed_names, config.unknown_labels, listener)
+    if fixed_names is None:
+        counts = np.bincount(codes, minlength=len(names))
+        check_is_target(counts, table.label_column, config.data)
     if len(names) < 2:
         raise DataError(
-            f"{config.data}: there is only one class ('{names[0]}'), so there is nothing to learn.",
+            f"{config.data}: there is only one class ('{shortened(names[0])}'), so there is "
+            "nothing to learn.",
             "Check --label-column, or add examples of the other classes.",
         )
+    if stored_rows is not None:
+        _check_stored_rows(stored_rows, rows, config.data)
     split = stored_rows or _split(table, rows, codes, names, config, listener)
     parts = {
         name: _part(table, rows, codes, split[name])
@@ -116,6 +125,7 @@ def load_datasets(
     for name, path in (("validation", config.val), ("test", config.test)):
         if path is not None:
             parts[name] = _read_part(path, table, names, config, listener)
+            _warn_of_absent_classes(name, parts[name], names, listener)
     _check_training_counts(parts["train"], names)
     release_unused()
     return Datasets(names, table.text_columns, table.label_column, table.rows, parts)
@@ -162,6 +172,36 @@ def _read_part(
     )
 
 
+def absent_classes(codes: NDArray[np.integer], names: Sequence[str]) -> str | None:
+    """The classes without a row in words, and what that does to the figures; None without any."""
+    absent = np.flatnonzero(np.bincount(codes, minlength=len(names)) == 0).tolist()
+    if not absent:
+        return None
+    shown = ", ".join(f"'{shortened(names[c])}'" for c in absent[:5])
+    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+    return (
+        f"no row of {len(absent)} of the {len(names)} classes: {shown}{more}. Macro-F1 runs over "
+        "the other classes alone"
+    )
+
+
+def _warn_of_absent_classes(
+    split: str, part: Part, names: Sequence[str], listener: Listener
+) -> None:
+    told = absent_classes(part.codes, names)
+    if told is None:
+        return
+    if split == "validation":
+        told += ", so that neither the choice of the epoch nor a correction sees these"
+        rows = "validation rows", "--val-size 0.1"
+    else:
+        rows = "test rows", "--test-size 0.1"
+    listener.warn(
+        f"{part.path} has {told}. Have the {rows[0]} drawn from the training data class by class "
+        f"instead, with {rows[1]}, or add rows of these classes."
+    )
+
+
 def _known_rows(
     table: TextTable, names: Sequence[str] | None, unknown_labels: str, listener: Listener
 ) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int32]]:
@@ -172,8 +212,7 @@ def _known_rows(
     if not len(usable):
         raise DataError(
             f"{table.path}: no row has both a text and a label.",
-            f"Check the columns: --text-column and --label-column "
-            f"(the file has {', '.join(table.columns)}).",
+            f"Check the columns: --text-column and --label-column. {list_columns(table.columns)}",
         )
     assert table.labels is not None
     encoded = encode_labels(table.labels.take(usable), names)
@@ -190,7 +229,9 @@ def _known_rows(
 def _tell_unknown(
     path: str, unknown: Mapping[str, int], unknown_labels: str, listener: Listener
 ) -> None:
-    shown = ", ".join(f"'{name}' ({count} rows)" for name, count in list(unknown.items())[:10])
+    shown = ", ".join(
+        f"'{shortened(name)}' ({count} rows)" for name, count in list(unknown.items())[:10]
+    )
     more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
     if unknown_labels == "drop":
         total = sum(unknown.values())
@@ -237,6 +278,20 @@ def _split(
             f"together, and stay in train: {few}{more}. No held-out figure covers them."
         )
     return {name: rows[split.parts == i] for i, name in enumerate(SPLITS)}
+
+
+def _check_stored_rows(
+    stored: Mapping[str, RowNumbers], rows: NDArray[np.int64], data: str
+) -> None:
+    try:
+        wanted = np.concatenate([np.asarray(own, dtype=np.int64) for own in stored.values()])
+    except OverflowError:  # a number that no row has
+        wanted = np.array([-1])
+    if not len(stored["train"]) or not np.isin(wanted, rows).all():
+        raise RunError(
+            f"The run's split.csv does not fit {data}: one of them has changed since.",
+            "Restore it, or begin anew with: dsample train --config RUN/config.toml",
+        )
 
 
 def _part(

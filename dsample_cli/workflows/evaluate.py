@@ -14,7 +14,7 @@ from dsample_cli.core.progress import Listener
 from dsample_cli.core.read_options import DETECTED, ReadOptions
 from dsample_cli.data.columns import require_column
 from dsample_cli.data.excerpts import read_cells
-from dsample_cli.data.labels import encode_labels
+from dsample_cli.data.labels import check_is_target, encode_labels
 from dsample_cli.data.nested import has_objects, parse_objects, read_named
 from dsample_cli.data.sources import DataSource, column_names, open_source, path_sha256
 from dsample_cli.data.table import check_single_label, is_blank
@@ -31,9 +31,10 @@ from dsample_cli.evaluation.report import Evaluation, evaluate_predictions, most
 from dsample_cli.evaluation.slices import Slice, evaluate_slices
 from dsample_cli.reports.correction import correction_line
 from dsample_cli.runs.files import read_json_lines
+from dsample_cli.runs.manifests import OF_A_MODEL
 from dsample_cli.runs.run import COMPLETED, Run
 from dsample_cli.workflows.correction import prior_shift
-from dsample_cli.workflows.datasets import read_labelled
+from dsample_cli.workflows.datasets import absent_classes, read_labelled
 from dsample_cli.workflows.model import open_model
 from dsample_cli.workflows.predictions import whole_probabilities
 
@@ -177,6 +178,7 @@ def evaluate_run(
     target_prior: str | None = None,
     read_options: ReadOptions = DETECTED,
     extras: Extras = NO_EXTRAS,
+    trust_remote_code: bool = False,
 ) -> EvaluateResult:
     """Evaluate a run on a labelled file, or on its own held-out split.
 
@@ -204,8 +206,10 @@ def evaluate_run(
             unknown_labels,
             listener,
         )
+        if absent := absent_classes(part.codes, names):
+            listener.warn(f"{data} has {absent}.")
         by = None if extras.by is None else _column(file, extras.by).take(part.rows)
-        model = open_model(run, manifest, device, precision)
+        model = open_model(run, manifest, device, precision, trust_remote_code)
         listener.phase("evaluating", len(part.rows))
         probabilities = model.probabilities(part.texts, listener.advance)
         scored = _Scored(
@@ -267,6 +271,8 @@ def evaluate_file(
                 f"{blank[0]}.",
                 "Fill these rows or take them out.",
             )
+        counts = np.bincount(encode_labels(columns[column]).codes)
+        check_is_target(counts, column, file.name)
     names = sorted({*labels.unique().to_pylist(), *predicted.unique().to_pylist()})
     probabilities = None
     if has_probabilities:
@@ -292,13 +298,19 @@ def evaluate_file(
     return _result(None, path, scored, evaluation, extras, listener)
 
 
-def completed_manifest(run: Run) -> dict[str, Any]:
+def completed_manifest(run: Run, needed: tuple[str, ...] = OF_A_MODEL) -> dict[str, Any]:
     """run.json of a run that has a model.
 
+    Args:
+        run: The run.
+        needed: Entries that must be there.
+
     Raises:
-        RunError: If the run is not completed.
+        RunError: If the run is not completed, or its run.json is damaged.
     """
     manifest = run.read_manifest()
+    if manifest["status"] == COMPLETED:
+        manifest = run.read_manifest(needed)
     if manifest["status"] != COMPLETED:
         raise RunError(
             f"Run {run.id} is {manifest['status']}, so it has no model.",
@@ -437,16 +449,18 @@ def _stored_predictions(run: Run, manifest: dict[str, Any], split: str, extras: 
     ids = {name: i for i, name in enumerate(names)}
     records = read_json_lines(run.predictions_file(split))
     try:
+        if len(records) != manifest["data"][split]["rows"]:
+            raise ValueError("lines are missing")
         rows = np.array([r["row"] for r in records], dtype=np.int64)
         truth = np.array([ids[r["true"]] for r in records], dtype=np.int32)
         # Stored probabilities are rounded, so the nearest two may be equal; the label is not.
         predicted = np.array([ids[r["label"]] for r in records], dtype=np.int32)
         probabilities = whole_probabilities(records, names)
-    except (KeyError, TypeError) as error:
-        raise RunError(
-            f"{run.predictions_file(split)} is damaged.",
-            f"Name a labelled file: dsample evaluate DATA --run {run.id}",
-        ) from error
+        # NaN compares false too.
+        if (rows < 0).any() or not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise ValueError("numbers are impossible")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _damaged_predictions(run, split) from error
     path = manifest["data"][split]["path"]
     options = TrainConfig.from_options(manifest["config"]).read_options
     if extras.by is not None or extras.errors is not None:
@@ -459,8 +473,18 @@ def _stored_predictions(run: Run, manifest: dict[str, Any], split: str, extras: 
 
     by = None
     if extras.by is not None:
-        by = _column(open_source(path, options), extras.by).take(pa.array(rows))
+        column = _column(open_source(path, options), extras.by)
+        if rows.max() >= len(column):
+            raise _damaged_predictions(run, split)
+        by = column.take(pa.array(rows))
     return _Scored(names, truth, predicted, probabilities, rows, texts, by)
+
+
+def _damaged_predictions(run: Run, split: str) -> RunError:
+    return RunError(
+        f"{run.predictions_file(split)} is damaged.",
+        f"Name a labelled file: dsample evaluate DATA --run {run.id}",
+    )
 
 
 def _check_unchanged(run: Run, split: str, path: str, sha256: str) -> None:

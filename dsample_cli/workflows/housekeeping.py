@@ -1,14 +1,15 @@
 """What stored runs take up, and which may go."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dsample_cli.errors import DsampleError
-from dsample_cli.runs.notes import read_notes
+from dsample_cli.errors import DsampleError, RunError
+from dsample_cli.runs.notes import are_damaged, read_notes
 from dsample_cli.runs.run import COMPLETED, FAILED, INTERRUPTED
 from dsample_cli.runs.sizes import run_sizes, tree_size
-from dsample_cli.runs.workspace import RunSummary, Workspace, data_identity
+from dsample_cli.runs.workspace import RunSummary, Workspace, by_macro_f1, data_identity
 
 NEWEST, BEST, TAGGED, PARENT = "newest", "best", "tagged", "parent"
 UNFINISHED, SKIPPED = "unfinished", "in use"
@@ -125,7 +126,11 @@ def plan_prune(workspace: Workspace, keep: int, with_unfinished: bool = False) -
         workspace: Whose runs.
         keep: How many of the newest completed runs stay.
         with_unfinished: Whether failed and interrupted runs, with their checkpoints, may go.
+
+    Raises:
+        RunError: If `runs/` is a link out of the workspace.
     """
+    workspace.require_own_runs()
     summaries = workspace.list_runs()
     kept: dict[str, str] = {}
     completed = [summary for summary in summaries if summary.status == COMPLETED]
@@ -134,7 +139,7 @@ def plan_prune(workspace: Workspace, keep: int, with_unfinished: bool = False) -
     for best in _best_of_each(completed):
         kept.setdefault(best.run.id, BEST)
     for summary in summaries:
-        if not read_notes(summary.run).is_empty:
+        if not read_notes(summary.run).is_empty or are_damaged(summary.run):
             kept.setdefault(summary.run.id, TAGGED)
         elif summary.status in (FAILED, INTERRUPTED) and not with_unfinished:
             kept.setdefault(summary.run.id, UNFINISHED)
@@ -157,13 +162,21 @@ def plan_prune(workspace: Workspace, keep: int, with_unfinished: bool = False) -
 
 
 def prune(workspace: Workspace, plan: PrunePlan) -> PrunePlan:
-    """Remove the runs of a plan; one that was taken up meanwhile stays, and is told as such."""
+    """Remove the runs of a plan; one that was taken up meanwhile stays, and is told as such.
+
+    Raises:
+        RunError: If the workspace cannot be written.
+    """
+    if plan.removed and not os.access(workspace.runs_dir, os.W_OK):
+        raise RunError(
+            f"Cannot write the workspace {workspace.path}.", "Check who may write the folder."
+        )
     removed, kept = [], dict(plan.kept)
     for size in plan.removed:
         try:
             workspace.remove_run(size.summary.run)
             removed.append(size)
-        except (DsampleError, FileNotFoundError):
+        except DsampleError:
             kept[size.summary.run.id] = SKIPPED
     return PrunePlan(tuple(removed), kept, is_done=True)
 
@@ -172,14 +185,9 @@ def _best_of_each(completed: list[RunSummary]) -> list[RunSummary]:
     """The best run of each data set, as `best` would name it there."""
     best: dict[Any, RunSummary] = {}
     for summary in completed:
-        validation = summary.manifest.get("metrics", {}).get("validation")
-        if validation:
+        if summary.macro_f1 is not None:
             identity = data_identity(summary)
             known = best.get(identity)
-            if known is None or _rank(summary) > _rank(known):
+            if known is None or by_macro_f1(summary) > by_macro_f1(known):
                 best[identity] = summary
     return list(best.values())
-
-
-def _rank(summary: RunSummary) -> tuple[float, str]:
-    return summary.manifest["metrics"]["validation"]["macro_f1"], summary.created

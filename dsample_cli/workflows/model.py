@@ -1,6 +1,6 @@
 """A trained run's model, ready to answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.corrections import Correction, no_correction, softmax
 from dsample_cli.core.heads import BesideHead
 from dsample_cli.core.priors import shift_prior
+from dsample_cli.errors import RunError
 from dsample_cli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -127,20 +128,33 @@ class TrainedModel:
 
 
 def open_model(
-    run: Run, manifest: dict[str, Any], device: str = "auto", precision: str = "auto"
+    run: Run,
+    manifest: dict[str, Any],
+    device: str = "auto",
+    precision: str = "auto",
+    trust_remote_code: bool = False,
 ) -> TrainedModel:
     """Load the model of a completed run.
 
+    Args:
+        run: The run.
+        manifest: Its run.json.
+        device: As in training.
+        precision: As in training.
+        trust_remote_code: Whether Python code that was stored with the model is run.
+
     Raises:
         ConfigError: If the device is not to be had or model/ is damaged.
-        RunError: If head.safetensors is damaged.
+        RunError: If head.safetensors is damaged, or model/ is of other classes than the run.
     """
     from dsample_cli.training.devices import choose_device
     from dsample_cli.training.encoders import load_trained
     from dsample_cli.training.heads import read_beside
 
     chosen = choose_device(device, precision)
-    network, tokenizer = load_trained(run.model_dir)
+    with run.reading():
+        network, tokenizer = load_trained(run.model_dir, trust_remote_code)
+    _check_classes(run, network.config.id2label, manifest["labels"])
     tokenizer.truncation_side = manifest["config"]["truncation-side"]
     return TrainedModel(
         network.to(chosen.type),
@@ -151,6 +165,15 @@ def open_model(
         read_beside(run.head_file) if has_head_beside(manifest) else None,
         read_correction(manifest) if is_kept_beside(manifest) else None,
     )
+
+
+def _check_classes(run: Run, of_model: Mapping[int, str], of_run: Sequence[str]) -> None:
+    """Refuse a model whose classes are not those of the run, in the run's order."""
+    if dict(of_model) != dict(enumerate(of_run)):
+        raise RunError(
+            f"The classes in {run.model_dir / 'config.json'} are not those in {run.manifest_file}.",
+            f"Make the run again with: dsample train --config {run.config_file}",
+        )
 
 
 def _are_many(collator: "Collator") -> bool:

@@ -100,6 +100,7 @@ def predict(
     target_prior: str | None = None,
     read_options: ReadOptions = DETECTED,
     engine: str = TORCH,
+    trust_remote_code: bool = False,
 ) -> PredictSummary:
     """Predict every row of a file and write one JSON line a row, in input order.
 
@@ -119,6 +120,7 @@ def predict(
         target_prior: Class shares that the predictions are meant for; the run's own when None.
         read_options: How the file is written, where that is not to be detected.
         engine: One of `ENGINES`: what runs the model.
+        trust_remote_code: Whether Python code that was stored with the model is run.
 
     Returns:
         What was done; of several processes, only rank 0 counts the rows of all.
@@ -140,9 +142,11 @@ def predict(
     team.join(uses_cpu=engine != TORCH, device=device)
     summary = PredictSummary(run.id, engine=engine)
     if engine == TORCH:
-        model = open_model(run, manifest, device, precision)
+        model = open_model(run, manifest, device, precision, trust_remote_code)
     else:
-        opened = team.main_first(lambda: open_engine(run, manifest, engine, listener))
+        opened = team.main_first(
+            lambda: open_engine(run, manifest, engine, listener, trust_remote_code)
+        )
         model, summary.int8 = opened
     model = replace(model, shift=shift)
     told = source.notes

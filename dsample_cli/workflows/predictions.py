@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsample_cli.core.printable import escaped_json
 from dsample_cli.errors import RunError
 
 # Digits of a stored probability: more than a model means, few enough to read.
@@ -19,7 +20,12 @@ _KNOWN_TEXTS = 10_000
 # Probabilities that become text at once: some megabytes of Python objects.
 _CELLS = 1 << 18
 
-to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON, for whatever reads lines and whatever shows them."""
+    return escaped_json(_encode(value))
 
 
 def prediction_record(

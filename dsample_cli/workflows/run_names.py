@@ -20,6 +20,7 @@ from dsample_cli.errors import DsampleError
 SEED = "seed"
 # Options that change what is stored or where it is computed, not what is learned.
 LEAVE_NO_TRACE = (
+    "max-bytes",
     "device",
     "gradient-checkpointing",
     "compile",
@@ -65,7 +66,8 @@ def training_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
     parts = manifest.get("data", {})
     for name, part in (("data", "train"), ("val", "validation")):
         if part in parts:
-            options[name] = DataFile(Path(parts[part]["path"]).name, parts[part]["sha256"])
+            entry = parts[part]
+            options[name] = DataFile(Path(entry.get("path", "")).name, str(entry.get("sha256")))
     return options | _refit_options(manifest)
 
 
@@ -163,7 +165,10 @@ def _refit_options(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """How the head was learned anew, from the command that did it."""
     found = {name: manifest[name] for name in ("head", "resample") if manifest.get(name)}
     for command in manifest.get("commands", ()):
-        words = shlex.split(command)
+        try:
+            words = shlex.split(command)
+        except ValueError:
+            continue  # no command of ours
         if words[:2] == ["dsample", "refit"]:
             given = dict(zip(words[2::2], words[3::2], strict=False))
             found |= {

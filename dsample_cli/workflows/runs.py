@@ -9,13 +9,14 @@ from typing import Any
 
 from dsample_cli.core.names import look_up
 from dsample_cli.errors import ConfigError
-from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.notes import read_notes
 from dsample_cli.runs.run import COMPLETED, DAMAGED, FAILED, INTERRUPTED, RUNNING, Run
 from dsample_cli.runs.workspace import RunSummary, Workspace
 
 STATUSES = (COMPLETED, RUNNING, INTERRUPTED, FAILED, DAMAGED)
 _SHORTEST_SHA256 = 6
+# Figures that every split has.
+_ALWAYS = ("macro_f1", "accuracy", "balanced_accuracy")
 
 
 def _highest(key: str) -> Callable[[Mapping[str, Any]], tuple[bool, float]]:
@@ -69,7 +70,7 @@ class RunFilter:
         found = []
         for summary in summaries:
             config = summary.manifest.get("config", {})
-            model = str(config.get("model"))
+            model = str(config.get("model", ""))
             if (
                 self.status in (None, summary.status)
                 and self.model in (None, model, Path(model).name)
@@ -130,16 +131,28 @@ def best_entry(workspace: Workspace, data: str | None = None) -> dict[str, Any]:
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """run.json with the epochs, the tags and the note."""
+    """run.json with the epochs, the tags and the note.
+
+    Raises:
+        RunError: If it is missing or damaged.
+    """
     manifest, notes = run.read_manifest(), read_notes(run)
+    metrics = {split: _with_all(found) for split, found in manifest.get("metrics", {}).items()}
     return {
         **manifest,
+        "run": run.id,
+        "metrics": metrics,
         "path": str(run.path.absolute()),
         "tags": list(notes.tags),
         "note": notes.note,
         "seconds": _seconds(manifest),
-        "epoch_records": read_json_lines(run.epochs_file),
+        "epoch_records": run.read_epochs(),
     }
+
+
+def _with_all(figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Figures of a split, null where there are none."""
+    return {**dict.fromkeys(_ALWAYS), **(figures or {})}
 
 
 def _entry(summary: RunSummary) -> dict[str, Any]:
@@ -173,9 +186,10 @@ def _seconds(manifest: Mapping[str, Any]) -> float | None:
         created, completed = (
             datetime.fromisoformat(manifest[key]) for key in ("created", "completed")
         )
-        return round((completed - created).total_seconds(), 3)
-    except (KeyError, TypeError, ValueError):
+        seconds = round((completed - created).total_seconds(), 3)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return seconds if seconds >= 0 else None  # the clock was set back meanwhile
 
 
 def _data_check(data: str, summaries: Sequence[RunSummary]) -> Callable[[Mapping[str, Any]], bool]:

@@ -1,6 +1,7 @@
 """Search a space of options with Optuna, instead of training all of it."""
 
 import re
+import shlex
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.progress import ToldOnce
-from dsample_cli.errors import ConfigError, MissingExtraError
+from dsample_cli.errors import ConfigError, MissingExtraError, RunError
 from dsample_cli.runs.files import read_json_lines
 from dsample_cli.runs.run import COMPLETED, FAILED, INTERRUPTED
 from dsample_cli.runs.sweeps import PLANNED, PRUNED, Sweep
@@ -150,18 +151,31 @@ class _Search:
         return max(0, self._trials - len(self._finished()))
 
     def open(self, config: TrainConfig) -> None:
-        """Open the database."""
+        """Open the database.
+
+        Raises:
+            RunError: If it is damaged.
+        """
         import optuna
+        from sqlalchemy.exc import SQLAlchemyError
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._study = optuna.create_study(
-            storage=f"sqlite:///{self._stored.search_file.absolute()}",
-            study_name=self._stored.id,
-            direction="maximize",
-            pruner=optuna.pruners.MedianPruner(n_warmup_steps=_epochs_before_pruning(config)),
-            load_if_exists=True,
-        )
-        self._trainer.know(self.points())
+        file = self._stored.search_file
+        try:
+            self._study = optuna.create_study(
+                storage=f"sqlite:///{file.absolute()}",
+                study_name=self._stored.id,
+                direction="maximize",
+                pruner=optuna.pruners.MedianPruner(n_warmup_steps=_epochs_before_pruning(config)),
+                load_if_exists=True,
+            )
+            points = self.points()
+        except (SQLAlchemyError, ValueError) as error:
+            raise RunError(
+                f"The database of the search is damaged: {file}",
+                f"Begin the search anew; its runs stay: rm {shlex.quote(str(file))}",
+            ) from error
+        self._trainer.know(points)
 
     def recover(self) -> None:
         """Have what was stopped tried again."""

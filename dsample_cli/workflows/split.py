@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.read_options import DETECTED, ReadOptions
+from dsample_cli.data.columns import list_columns
 from dsample_cli.data.folds import stratified_folds
 from dsample_cli.data.groups import LinkedRows, linked_rows
-from dsample_cli.data.labels import encode_labels
+from dsample_cli.data.labels import check_is_target, encode_labels
 from dsample_cli.data.read import iter_columns
 from dsample_cli.data.shortfalls import NotKept, classes_not_kept, links_not_kept
-from dsample_cli.data.sources import DataSource, column_names, open_source
+from dsample_cli.data.sources import (
+    DataSource,
+    check_unchanged,
+    column_names,
+    open_source,
+)
 from dsample_cli.data.splits import check_shares, stratified_split
 from dsample_cli.data.table import TextTable, read_text_table, usable_rows
 from dsample_cli.data.write import write_parts
@@ -46,6 +52,7 @@ class SplitConfig:
         seed: Equal seeds give equal splits.
         force: Whether to replace a split that `out` holds.
         read_options: How the data is written, where that is not to be detected.
+        spreadsheet_safe: Whether to put an apostrophe before cells that a spreadsheet would run.
     """
 
     data: str
@@ -59,6 +66,7 @@ class SplitConfig:
     seed: int = 42
     force: bool = False
     read_options: ReadOptions = DETECTED
+    spreadsheet_safe: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class SplitResult:
         counts: Rows of each class in each part, shape [P, C].
         linked: The rows that were kept together.
         not_kept: What the rows did not allow.
+        escaped_cells: Cells that got an apostrophe; None when not asked for.
     """
 
     config: SplitConfig
@@ -84,6 +93,7 @@ class SplitResult:
     counts: NDArray[np.int64]
     linked: LinkedRows
     not_kept: tuple[NotKept, ...]
+    escaped_cells: int | None = None
 
     @property
     def natural(self) -> NDArray[np.float64]:
@@ -109,6 +119,7 @@ class SplitResult:
     def to_json(self) -> dict[str, Any]:
         """The public JSON object of `dsample split --json`."""
         text = self.table.text_columns
+        escaped = {} if self.escaped_cells is None else {"escaped_cells": self.escaped_cells}
         return {
             "out": str(self.config.out),
             "files": self.files,
@@ -122,6 +133,7 @@ class SplitResult:
             },
             "seed": self.config.seed,
             "left_out": self.left_out,
+            **escaped,
             "classes": self._by_class(self.counts),
             "shares": self._by_class(self.shares),
             "largest_deviation": float(self.deviations.max()),
@@ -162,6 +174,7 @@ def split_file(config: SplitConfig, listener: Listener) -> SplitResult:
     listener.phase("splitting")
     assert table.labels is not None
     encoded = encode_labels(table.labels.take(rows))
+    check_is_target(np.bincount(encoded.codes), table.label_column or "", config.data)
     linked = linked_rows(
         [column.take(rows) for column in table.texts],
         None if table.groups is None else table.groups.take(rows),
@@ -176,7 +189,11 @@ def split_file(config: SplitConfig, listener: Listener) -> SplitResult:
     columns = column_names(source, [NO_COLUMN])
     can_miss = any(part.format != "csv" for part in source.parts)
     with new_files(config.out, [f"{name}.csv" for name in part_names], replaced) as files:
-        write_parts(iter_columns(source, columns), columns, part_of_row, files, can_miss)
+        batches = iter_columns(source, columns)
+        escaped = write_parts(
+            batches, columns, part_of_row, files, can_miss, config.spreadsheet_safe
+        )
+        check_unchanged(source)
     classes = classes_not_kept(counts, encoded.names, part_names, encoded.codes, linked.ids)
     return SplitResult(
         config=config,
@@ -187,6 +204,7 @@ def split_file(config: SplitConfig, listener: Listener) -> SplitResult:
         counts=counts,
         linked=linked,
         not_kept=(*links, *classes),
+        escaped_cells=escaped if config.spreadsheet_safe else None,
     )
 
 
@@ -206,7 +224,7 @@ def _usable_rows(table: TextTable, config: SplitConfig, listener: Listener) -> N
     if len(rows) == 0:
         raise DataError(
             f"{config.data}: no row has both a text and a label.",
-            f"Check --text-column and --label-column (there are {', '.join(table.columns)}).",
+            f"Check --text-column and --label-column. {list_columns(table.columns)}",
         )
     if left_out := table.rows - len(rows):
         them = "row is" if left_out == 1 else "rows are"

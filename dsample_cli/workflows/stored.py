@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dsample_cli.core.config import AUTO
 from dsample_cli.errors import RunError
-from dsample_cli.runs.run import Run
+from dsample_cli.runs.run import Run, is_plain
 
 SPLITS = ("test", "validation")
+_MOST_ROWS = 2**63
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,14 @@ def choose_split(runs: Sequence[Run], wanted: str) -> str:
         missing = [run for run in runs if not run.predictions_file(split).is_file()]
         if not missing:
             return split
+    with missing[0].reading():
+        raise _without(missing[0], wanted)
+
+
+def _without(run: Run, wanted: str) -> RunError:
     what = "predictions of a split that all have" if wanted == AUTO else f"a {wanted} split"
-    raise RunError(
-        f"Run {missing[0].id} has not {what}.",
+    return RunError(
+        f"Run {run.id} has not {what}.",
         "Train it with --test FILE or with validation rows, or leave it out.",
     )
 
@@ -63,6 +69,8 @@ def read_stored(run: Run, manifest: Mapping[str, Any], split: str) -> StoredPred
     rows: list[int] = []
     truth, predicted, is_whole, sha256 = [], [], False, ""
     try:
+        if not is_plain(path):
+            raise FileNotFoundError(path)
         # Lines end with \n alone: a label may hold another separator.
         with path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
@@ -70,15 +78,18 @@ def read_stored(run: Run, manifest: Mapping[str, Any], split: str) -> StoredPred
                 rows.append(int(record["row"]))
                 truth.append(record["true"])
                 predicted.append(record["label"])
-        is_whole = 0 < len(rows) == len(set(rows)) and {*truth, *predicted} <= known
+        is_numbered = 0 < len(rows) == len(set(rows)) and min(rows) >= 0 and max(rows) < _MOST_ROWS
+        is_whole = is_numbered and {*truth, *predicted} <= known
         sha256 = manifest["data"][split]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         is_whole = False
     if not is_whole:
-        raise RunError(
-            f"{path} is damaged.",
-            f"Leave run {run.id} out, or train it again: dsample train --config {run.config_file}",
-        )
+        with run.reading():
+            raise RunError(
+                f"{path} is damaged.",
+                f"Leave run {run.id} out, or train it again: dsample train --config "
+                f"{run.config_file}",
+            )
     order = np.argsort(rows, kind="stable")
     return StoredPredictions(
         run,

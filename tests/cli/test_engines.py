@@ -8,7 +8,7 @@ import pytest
 
 from dsample_cli.runs.run import Run
 from dsample_cli.workflows import onnx_engine, predict
-from tests.forks import _run, fork
+from tests.forks import fork, run_forked
 
 EXACT = "--device cpu --precision fp32".split()
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_measured_is_told(trained):
 
 def in_small_windows(*args):
     predict._WINDOW = 16
-    _run(*args)
+    run_forked(*args)
 
 
 def test_two_processes_write_what_one_does(dsample, trained, monkeypatch, tmp_path):

@@ -1,12 +1,17 @@
 """Every mistake of a user is answered with one line, a hint and the right exit code."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.helpers import QUICK
+from dsample_cli.cli.main import run
+from dsample_cli.errors import DsampleError
+from tests.helpers import QUICK, Outcome, process_environment
 
 FILES = {
     "empty.csv": b"",
@@ -210,7 +215,10 @@ def test_an_unwritable_workspace(fails, tickets, command):
         (["--order", "random"], "Unknown --order 'random'", "shuffled, file"),
         (["--select-on", "macro"], "Unknown --select-on 'macro'", "macro-f1"),
         (["--loss", "cee"], "Unknown --loss 'cee'", "Did you mean ce?"),
-        (["--epochs", "0"], "--epochs must be auto or at least 1, not 0", "--help"),
+        (["--epochs", "0"], "--epochs must be auto or from 1 to 10000, not 0", "--help"),
+        (["--epochs", "10001"], "--epochs must be auto or from 1 to 10000, not 10001", "--help"),
+        (["--pressure", "nan"], "--pressure must be a finite number, not nan", "--help"),
+        (["--seed", "9" * 20], "--seed must be at most 2147483647", "--help"),
         (["--warmup-epochs", "-1", "--schedule", "warmup"], "--warmup-epochs must be", "natural"),
     ],
 )
@@ -397,6 +405,20 @@ def test_a_device_that_is_not_there(trained, fails, tickets):
             )
 
 
+@pytest.mark.parametrize("command", [["predict", "-o", "o"], ["evaluate"]])
+@pytest.mark.parametrize(
+    ("option", "value", "hint"), [("device", "cuda:7", "cuda"), ("precision", "fp8", "fp16")]
+)
+def test_an_unknown_device_or_precision(trained, tickets, fails, command, option, value, hint):
+    fails(
+        *(*command, "tickets.csv", "--workspace", trained.workspace),
+        *(f"--{option}", value),
+        kind="ConfigError",
+        message=f"Unknown --{option} '{value}'.",
+        hint=hint,
+    )
+
+
 def test_options_beside_resume(trained, fails):
     fails(
         *("train", "--resume", "latest", "--epochs", "9", "--workspace", trained.workspace),
@@ -462,3 +484,170 @@ def test_control_characters_of_a_file_name_do_not_reach_the_terminal(dsample):
     done = dsample("analyze", "a\x1b[31mb.csv")
     assert done.code == 1
     assert "\x1b[31m" not in done.err
+
+
+SECRET = "a text of the data"
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    """Let `methods` raise an exception."""
+
+    def prepare(error: BaseException) -> None:
+        def give_way(name):
+            raise error
+
+        monkeypatch.setattr("dsample_cli.workflows.methods.methods", give_way)
+
+    return prepare
+
+
+class Panic(BaseException):
+    """What a panic of a Rust library is to Python: no Exception."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(SECRET),
+        KeyError(SECRET),
+        UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET),
+        RecursionError(SECRET),
+        OSError(SECRET),
+        Panic(SECRET),
+        ExceptionGroup(SECRET, [ValueError(SECRET)]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_bug_is_told_by_its_place_and_not_by_its_words(raising, dsample, fails, error):
+    raising(error)
+    fails(
+        "methods",
+        kind="DsampleError",
+        message=f"Unexpected {type(error).__name__} in dsample_cli.cli.methods:",
+        hint="--debug",
+    )
+    for arguments in (["methods"], ["methods", "--json"]):
+        done = dsample(*arguments)
+        assert SECRET not in done.out + done.err
+
+
+def test_a_bug_keeps_its_traceback_under_debug(raising, monkeypatch, own_folder):
+    raising(KeyError(SECRET))
+    with pytest.raises(KeyError):
+        run(["methods", "--debug"])
+    monkeypatch.setenv("DSAMPLE_DEBUG", "1")
+    with pytest.raises(KeyError):
+        run(["methods"])
+    monkeypatch.setenv("DSAMPLE_DEBUG", "false")
+    assert run(["methods"]) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(SECRET), MemoryError()])
+def test_out_of_memory(raising, fails, error):
+    raising(error)
+    fails("methods", kind="RunError", message="There is not enough memory.", hint="--batch-size")
+
+
+def test_a_variable_that_switches_json_off(raising, monkeypatch, dsample):
+    raising(DsampleError("Wrong."))
+    for value in ("0", "false", "no", ""):
+        monkeypatch.setenv("DSAMPLE_JSON", value)
+        done = dsample("methods")
+        assert (done.code, done.out) == (1, "")
+        assert "Error: Wrong." in done.err
+    monkeypatch.setenv("DSAMPLE_JSON", "yes")
+    assert dsample("methods").json["error"]["message"] == "Wrong."
+
+
+def in_a_shell(command: str, folder, **variables: str) -> Outcome:
+    """Run `dsample` as a shell does, where its streams may lead anywhere."""
+    done = subprocess.run(
+        ["sh", "-c", command.replace("dsample", f"'{sys.executable}' -m dsample_cli", 1)],
+        cwd=folder,
+        env=process_environment(**variables),
+        capture_output=True,
+        timeout=60,
+    )
+    return Outcome(done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1"))
+
+
+@pytest.mark.parametrize("more", ["", " --json"])
+@pytest.mark.parametrize("command", ["methods", "analyze missing.csv"])
+def test_a_full_disk_behind_stdout(tmp_path, command, more):
+    done = in_a_shell(f"dsample {command}{more} > /dev/full", tmp_path)
+    assert done.code == 1
+    assert done.err.startswith("Error: ")
+    assert done.err.count("Error: ") == 1
+    assert "Traceback" not in done.err
+    assert "Exception ignored" not in done.err
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "2>&- <&- >&-"])
+def test_nobody_to_tell(tmp_path, streams):
+    assert in_a_shell(f"dsample analyze missing.csv {streams}", tmp_path).code == 1
+    assert in_a_shell(f"dsample methods softmax {streams}", tmp_path).code == 0
+
+
+def test_messages_that_nobody_reads_end_no_command(tmp_path):
+    (tmp_path / "other.csv").write_text("body,kind\nhello,a\nworld,b\nagain,a\n")
+    listener, speaker = os.pipe()
+    os.close(listener)
+    done = subprocess.run(
+        [sys.executable, "-m", "dsample_cli", *"analyze other.csv --fast --json".split()],
+        cwd=tmp_path,
+        env=process_environment(),
+        stdout=subprocess.PIPE,
+        stderr=speaker,  # here it tells which columns it took
+        timeout=60,
+    )
+    os.close(speaker)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["data"]["text_column"] == "body"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_streams_without_the_characters(tmp_path, encoding):
+    command = "dsample analyze 'n\u00e9\u20ac\U0001f600.csv'"
+    done = in_a_shell(command, tmp_path, PYTHONIOENCODING=encoding)
+    assert done.code == 1
+    if encoding == "latin-1":  # for ASCII, Typer takes UTF-8
+        assert "n\u00e9\\u20ac\\ud83d\\ude00.csv" in done.err
+    as_json = in_a_shell(f"{command} --json", tmp_path, PYTHONIOENCODING=encoding)
+    assert "n\u00e9\u20ac\U0001f600.csv" in as_json.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a = " + b"[" * 5000, "is no valid TOML: maximum recursion depth"),
+        (b"seed = " + b"9" * 5000, "is no valid TOML: Exceeds the limit"),
+        (b"# " + b"x" * (1 << 20), "is too large for a file of options"),
+        (b"seed = 1\xff", "is no valid TOML: 'utf-8' codec"),
+    ],
+    ids=["deep", "long", "large", "encoding"],
+)
+def test_config_files_that_are_none(fails, tmp_path, content, message):
+    (tmp_path / "options.toml").write_bytes(content)
+    fails(
+        *("analyze", "good.csv", "--config", "options.toml"),
+        kind="ConfigError",
+        message=f"options.toml {message}",
+        hint="",
+    )
+
+
+def test_a_device_as_config_file(fails):
+    fails(
+        *("analyze", "good.csv", "--config", "/dev/zero"),
+        kind="ConfigError",
+        message="/dev/zero is too large",
+        hint="path",
+    )
+
+
+@pytest.mark.parametrize("value", ["", "abc", "-1", "1.5", "²"])
+def test_variables_of_torchrun_that_are_not_its_own(monkeypatch, fails, value):
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, value)
+    fails("analyze", "missing.csv", kind="DataError", message="missing.csv", hint="")

@@ -203,7 +203,7 @@ def test_an_onnx_model_that_differs_is_not_left_behind(fails, trained, monkeypat
     onnx_export = pytest.importorskip("dsample_cli.training.onnx_export")
 
     class Other:
-        def __init__(self, file):
+        def __init__(self, file, classes):
             pass
 
         def logits(self, collator, batches):

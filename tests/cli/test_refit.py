@@ -178,7 +178,7 @@ def test_features_are_extracted_once(dsample, copied, monkeypatch):
     second = dsample(*args, "--run", run.name).json
     assert second["metrics"] == first["metrics"]
     with pytest.raises(AssertionError, match="extracted again"):
-        dsample(*args, "--no-cache")
+        dsample(*args, "--no-cache", "--debug")
 
 
 def test_figures_of_the_head_are_shown(refit):

@@ -20,6 +20,8 @@ def test_encodings(name):
         ("", "Choose one of"),
         ("a\0b", "Choose one of"),
         ("undefined", "Choose one of"),
+        ("idna", "Choose one of"),
+        ("punycode", "Choose one of"),
     ],
 )
 def test_unknown_encodings(name, hint):

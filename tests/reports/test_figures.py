@@ -89,7 +89,7 @@ def test_labels_are_composed_and_shortened_in_the_middle():
     (text,), _ = drawable_labels(["transfer_into_account_fee_charged"], max_width=20)
     assert text == "transfer_into…harged"
     assert text_width(text) == 20
-    (wide,) = [_labels._shortened("가나다라마바사아자차카타파하", 11)]
+    (wide,) = [_labels.shortened("가나다라마바사아자차카타파하", 11)]
     assert text_width(wide) <= 11
 
 

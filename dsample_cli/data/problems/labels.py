@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dsample_cli.data.labels import is_no_target
 from dsample_cli.data.problems._problem import (
     LISTED_NAMES,
     Evidence,
@@ -12,12 +13,12 @@ from dsample_cli.data.problems._problem import (
     listed,
     literal,
     of_rows,
+    percent,
     plural,
     shortened,
 )
 
 FEWEST_EXAMPLES = 4
-MOST_LONE_LABELS = 50
 
 
 def missing_label(evidence: Evidence) -> Problem | None:
@@ -87,14 +88,16 @@ def too_many_labels(evidence: Evidence) -> Problem | None:
     """Most rows have a label that no other row has."""
     lone = int((evidence.counts == 1).sum())
     n_labels = len(evidence.facts.names)
-    if n_labels <= MOST_LONE_LABELS or lone * 2 <= len(evidence.rows):
+    if not is_no_target(n_labels, lone, len(evidence.rows)):
         return None
     column = shortened(evidence.facts.label_column)
     return Problem(
         "too-many-labels",
         "error",
-        f"{n_labels} labels, of which {lone} occur once; column '{column}' looks like "
-        "an id, a number or a text, not a class. Name another one with --label-column.",
+        f"{n_labels} labels in {len(evidence.rows)} rows "
+        f"({percent(n_labels / len(evidence.rows))}), of which {lone} occur once; column "
+        f"'{column}' looks like an id, a number or a text, not a class. Name another one with "
+        "--label-column.",
         count=n_labels,
     )
 
