@@ -75,6 +75,7 @@ def load_for_training(
     else:
         is_trusted = trust_remote_code and model != "minilm"
         folder = _folder(find_minilm() if model == "minilm" else model, with_code=is_trusted)
+        check_weights(folder)  # a pickle is told before all else that may be wrong
         config = _read_config(folder, is_trusted, num_labels=len(names), **labels)
         config.problem_type = "single_label_classification"
         if dropout is not None:
