@@ -320,7 +320,8 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("PLANTED", str(folder / "marker"))
-        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", folder / "modules")
+        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(folder / "modules"))
+        patch.setattr(sys, "path", list(sys.path))  # transformers puts that folder there
         make_planted_model(folder / "model")
         (folder / "tickets.csv").write_text(make_tickets(), encoding="utf-8")
         yield folder
