@@ -13,7 +13,6 @@ from dsample_cli.core.config import TrainConfig
 from dsample_cli.core.corrections import Correction, softmax
 from dsample_cli.core.disk import replace_file, sync_file, sync_tree, writing
 from dsample_cli.core.progress import WarningsKept
-from dsample_cli.errors import RunError
 from dsample_cli.evaluation.calibration import CalibrationBins, calibration_bins
 from dsample_cli.evaluation.report import Evaluation, evaluate_predictions
 from dsample_cli.reports.correction import correction_text
@@ -188,7 +187,7 @@ def save_model(run: Run, model: Any, tokenizer: Any, card: str) -> None:
             sync_tree(partial)
             shutil.rmtree(run.model_dir, ignore_errors=True)
             replace_file(partial, run.model_dir)
-    except RunError:
+    except BaseException:  # Ctrl-C too
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
