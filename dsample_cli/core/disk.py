@@ -76,6 +76,19 @@ def replace_file(source: Path, target: Path) -> None:
 
 
 @contextmanager
+def replacing(path: Path, partial: Path) -> Iterator[Path]:
+    """Give a name to write a file under; at the block's end it is on the disk, under `path`.
+
+    Args:
+        path: Its final name.
+        partial: The name until then, in the same folder; what a crash leaves has it.
+    """
+    yield partial
+    sync_file(partial)
+    replace_file(partial, path)
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Tell of a write that fails, whichever library does it, as of one to `path`.
 

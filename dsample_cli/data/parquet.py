@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import types
 
-from dsample_cli.core.disk import replace_file, sync_file, writing
+from dsample_cli.core.disk import replacing, writing
 from dsample_cli.data.columns import shortened
 from dsample_cli.data.json_lines import as_text
 from dsample_cli.data.streams import (
@@ -272,7 +272,5 @@ def write_numbers(path: Path, name: str, numbers: NDArray[np.integer]) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        pq.write_table(pa.table({name: numbers}), partial)
-        sync_file(partial)
-        replace_file(partial, path)
+        with replacing(path, path.with_name(f".{path.name}.partial")) as partial:
+            pq.write_table(pa.table({name: numbers}), partial)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsample_cli.core.disk import replace_file, sync_file, sync_folder, sync_tree, writing
+from dsample_cli.core.disk import replacing, sync_folder, sync_tree, writing
 
 SEAL_FILE = "seal.json"
 RECORDS_FILE = "epochs.jsonl"
@@ -75,10 +75,8 @@ def seal(path: Path, records: Sequence[Record], best_epoch: int | None) -> None:
         if best_epoch is not None:
             best = best_file(path.parent, best_epoch)
             prints[best.name] = _sealed_print(best) or _print(best)
-        partial = path / f".{SEAL_FILE}.partial"
-        partial.write_text(json.dumps(_sealed(prints), indent=1) + "\n", encoding="utf-8")
-        sync_file(partial)
-        replace_file(partial, path / SEAL_FILE)
+        with replacing(path / SEAL_FILE, path / f".{SEAL_FILE}.partial") as partial:
+            partial.write_text(json.dumps(_sealed(prints), indent=1) + "\n", encoding="utf-8")
     _rotate(path.parent)
 
 

@@ -14,7 +14,13 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from dsample_cli.errors import ConfigError, first_line
 from dsample_cli.training.downloads import fetch
-from dsample_cli.training.model_files import WEIGHTS, check_weights, read_model_config, unusable
+from dsample_cli.training.model_files import (
+    WEIGHTS,
+    check_weights,
+    read_model_config,
+    refuse_other_formats,
+    unusable,
+)
 from dsample_cli.training.packaged import MINILM_HUB_ID, MINILM_PACKAGE, packaged_minilm
 from dsample_cli.training.tiny import build_tiny
 
@@ -75,7 +81,8 @@ def load_for_training(
     else:
         is_trusted = trust_remote_code and model != "minilm"
         folder = _folder(find_minilm() if model == "minilm" else model, with_code=is_trusted)
-        check_weights(folder)  # a pickle is told before all else that may be wrong
+        # A pickle is told before all else that may be wrong.
+        refuse_other_formats({entry.name for entry in folder.iterdir()}, folder, str(folder))
         config = _read_config(folder, is_trusted, num_labels=len(names), **labels)
         config.problem_type = "single_label_classification"
         if dropout is not None:

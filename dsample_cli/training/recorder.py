@@ -17,7 +17,7 @@ from transformers.trainer_callback import ExportableState
 
 from dsample_cli.core.class_scores import Floats
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.core.disk import replace_file, sync_file, writing
+from dsample_cli.core.disk import replacing, writing
 from dsample_cli.core.imbalance import GROUP_NAMES
 from dsample_cli.core.progress import Listener
 from dsample_cli.core.reweighting import epoch_weights
@@ -383,7 +383,5 @@ def save_weights(model: Any, path: Path) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file(trained_weights(getattr(model, "module", model)), str(partial))
-        sync_file(partial)
-        replace_file(partial, path)
+        with replacing(path, path.with_suffix(".partial")) as partial:
+            save_file(trained_weights(getattr(model, "module", model)), str(partial))

@@ -187,7 +187,7 @@ def test_a_seal_that_cannot_be_written_is_told(folder, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "sync_file", full)
+    monkeypatch.setattr(checkpoints, "replacing", full)
     with pytest.raises(RunError, match=r"Cannot write .*checkpoint-11: No space left") as caught:
         write_checkpoint(folder, 11, RECORDS)
     assert "dsample runs du" in caught.value.hint

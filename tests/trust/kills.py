@@ -10,9 +10,7 @@ interrupted run was at work on: in its newest checkpoint, the best weights, epoc
 """
 
 import argparse
-import json
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -36,6 +34,7 @@ from tests.trust.stage import (
     run_folders,
     set_up,
     sweep_args,
+    tell,
     train_args,
 )
 
@@ -188,18 +187,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     stage = set_up(folder, list(FAMILIES), set(kinds))
     found = run_trials(stage, options.kills, options.seed, kinds)
-    if found["failures"]:
-        print(f"What failed trials left: {folder}", file=sys.stderr)
-    else:
-        shutil.rmtree(folder)
-    found["seconds"] = round(time.perf_counter() - began, 1)
-    for name, value in found.items():
-        if name != "failures":
-            print(f"{name:26} {value}")
-    print(f"{'broken':26} {len(found['failures'])}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    sys.exit(bool(found["failures"]))
+    sys.exit(tell(found, folder, began, options.json))
 
 
 if __name__ == "__main__":

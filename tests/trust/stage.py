@@ -5,6 +5,7 @@ import io
 import json
 import random
 import shutil
+import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -204,3 +205,27 @@ def cut_off(file: Path, rng: random.Random) -> str:
     with file.open("rb+") as stream:
         stream.truncate(kept)
     return f"{file.parent.name}/{file.name} cut to {kept} of {size}"
+
+
+def tell(found: dict[str, Any], folder: Path, began: float, file: Path | None) -> bool:
+    """Print what trials found, write it as JSON too, and tell whether anything broke.
+
+    Args:
+        found: Counts, and the list `failures`.
+        folder: Where they worked; deleted where nothing broke.
+        began: When, by `time.perf_counter`.
+        file: For the JSON; None for none.
+    """
+    is_broken = bool(found["failures"])
+    if is_broken:
+        print(f"What failed trials left: {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
+    found["seconds"] = round(time.perf_counter() - began, 1)
+    for name, value in found.items():
+        if name != "failures":
+            print(f"{name:26} {value}")
+    print(f"{'broken':26} {len(found['failures'])}")
+    if file is not None:
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return is_broken

@@ -47,6 +47,7 @@ from tests.trust.stage import (
     run_folders,
     set_up,
     sweep_args,
+    tell,
     train_args,
 )
 
@@ -365,18 +366,7 @@ def main() -> None:
     stage = set_up(folder, families, set(kinds))
     disk = FailingDisk(stage, set(kinds)) if LIBRARY in os.environ else SizeLimit()
     found = run_trials(stage, disk, options.faults, options.seed, kinds)
-    if found["failures"]:
-        print(f"What failed trials left: {folder}", file=sys.stderr)
-    else:
-        shutil.rmtree(folder)
-    found["seconds"] = round(time.perf_counter() - began, 1)
-    for name, value in found.items():
-        if name != "failures":
-            print(f"{name:26} {value}")
-    print(f"{'broken':26} {len(found['failures'])}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    sys.exit(bool(found["failures"]))
+    sys.exit(tell(found, folder, began, options.json))
 
 
 if __name__ == "__main__":
