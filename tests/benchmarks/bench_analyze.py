@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.bench_sampling import resident_memory
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 
 CLASSES, WORDS, VOCABULARY = 50, 13, 20_000
 CHUNK_ROWS = 200_000
@@ -238,11 +238,11 @@ def _memory(name: str, ours: dict[str, Any], peer: dict[str, Any], goal: float |
 
 
 if __name__ == "__main__":
-    if "--measure" in sys.argv:
-        kind, path = sys.argv[sys.argv.index("--measure") + 1 :]
-        print(json.dumps(measure_here(kind, path)))
+    parser = benchmark_parser(__doc__, measured="KIND FILE")
+    parser.add_argument("--rows", type=int, metavar="N", help="5 million; 100,000 with --quick")
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure_here(*options.measure)))
     else:
-        n_rows = 10**5 if "--quick" in sys.argv else 5 * 10**6
-        if "--rows" in sys.argv:
-            n_rows = int(sys.argv[sys.argv.index("--rows") + 1])
-        print_report(figures(n_rows), as_json="--json" in sys.argv)
+        rows = options.rows or (10**5 if options.quick else 5 * 10**6)
+        print_report(figures(rows), options.json)

@@ -8,7 +8,6 @@ whole of it: the confusion matrix and 1,000 resamples of seven metrics. The peer
 the same rows. They take turns; each figure is a median. A quick run takes a tenth of the rows.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -20,7 +19,7 @@ from sklearn.metrics import average_precision_score, classification_report
 from dsample_cli.evaluation.intervals import bootstrap_intervals
 from dsample_cli.evaluation.metrics import confusion_matrix
 from dsample_cli.evaluation.ranking import average_precisions
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 
 CLASSES, IMBALANCE, WRONG, RESAMPLES, REPORTS, REPEATS = 150, 100, 0.2, 1000, 20, 3
 Rows = tuple[np.ndarray, np.ndarray]
@@ -80,4 +79,5 @@ def figures(quick: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    print_report(figures("--quick" in sys.argv), as_json="--json" in sys.argv)
+    options = benchmark_parser(__doc__).parse_args()
+    print_report(figures(options.quick), options.json)

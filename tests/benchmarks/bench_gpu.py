@@ -25,6 +25,7 @@ bf16 rate: the data sheet's where the device's name is known, else the rate of a
 matrices measured here, which is always shown as well.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -39,7 +40,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.benchmarks.report import machine
+from tests.benchmarks.report import benchmark_parser, machine
 from tests.benchmarks.stock import stock_trainer
 
 LENGTH, CLASSES, VOCABULARY = 128, 10, 30_522
@@ -327,7 +328,7 @@ def measure(kind: str, plan: Plan) -> Iterator[dict[str, Any]]:
 
 def child(what: str, plan: Plan, seconds: float) -> list[dict[str, Any]]:
     """The JSON lines that a process of its own prints; an `error` among them if it failed."""
-    command = [sys.executable, "-m", "tests.benchmarks.bench_gpu", "--child", what]
+    command = [sys.executable, "-m", "tests.benchmarks.bench_gpu", "--measure", what]
     hidden = "" if plan.device == "cpu" else os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": hidden}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -445,36 +446,40 @@ def is_usable() -> bool:
     return done.stdout.strip() == "True"
 
 
-def option(name: str, default: str) -> str:
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+def parse() -> argparse.Namespace:
+    parser = benchmark_parser(__doc__, measured="WHAT PLAN")
+    every = ",".join(KINDS)
+    parser.add_argument("--seconds", type=float, default=540, help="when to end, default 540")
+    parser.add_argument("--kinds", default=every, help=f"which, default {every}")
+    parser.add_argument("--batches", default="32,64,128", help="sizes, default 32,64,128")
+    parser.add_argument("--cpu", action="store_true", help="a toy model without a GPU")
+    return parser.parse_args()
 
 
-def main() -> None:
-    is_quick, on_cpu = "--quick" in sys.argv, "--cpu" in sys.argv
-    end = time.monotonic() + float(option("--seconds", "540"))
-    if not on_cpu and not is_usable():
+def main(options: argparse.Namespace) -> None:
+    end = time.monotonic() + options.seconds
+    if not options.cpu and not is_usable():
         print(NEEDS)
         return
-    kinds = option("--kinds", ",".join(KINDS)).split(",")
-    rows = 3200 if is_quick else 19_200
     with tempfile.TemporaryDirectory() as folder:
-        batches = [int(size) for size in option("--batches", "32,64,128").split(",")]
-        plan = Plan(folder, "cuda", rows, batches)
-        if on_cpu:
+        batches = [int(size) for size in options.batches.split(",")]
+        plan = Plan(folder, "cuda", 3200 if options.quick else 19_200, batches)
+        if options.cpu:
             plan = Plan(folder, "cpu", 64, (8, 16))
-        write_model(folder, is_toy=on_cpu)
-        about, found = compare(plan, kinds, 1 if is_quick else ROUNDS, end)
+        write_model(folder, is_toy=options.cpu)
+        rounds = 1 if options.quick else ROUNDS
+        about, found = compare(plan, options.kinds.split(","), rounds, end)
     if "flops_per_text" not in about:
         sys.exit(f"The device could not be measured: {about.get('error')}")
-    print_all(about, summarise(about, found), as_json="--json" in sys.argv)
+    print_all(about, summarise(about, found), options.json)
 
 
 if __name__ == "__main__":
-    if "--child" in sys.argv:
-        wanted, text = sys.argv[sys.argv.index("--child") + 1 :][:2]
-        given = json.loads(text)
-        shared = Plan(*given)
+    given = parse()
+    if given.measure:
+        wanted, text = given.measure
+        shared = Plan(*json.loads(text))
         for line in [describe(shared)] if wanted == "device" else measure(wanted, shared):
             print(MARK + json.dumps(line), flush=True)
     else:
-        main()
+        main(given)

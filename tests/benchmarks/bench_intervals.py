@@ -9,7 +9,6 @@ whose interval holds the truth; the peer is the nominal 95%. The goal is 92 to 9
 wherever every class has 30 rows; with 10 and 5 rows a class the figures tell what to expect.
 """
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from dsample_cli.evaluation.intervals import (
     recall_intervals,
 )
 from dsample_cli.evaluation.metrics import class_reports, metrics_from_confusion
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 
 NOMINAL, LOWEST, HIGHEST = 0.95, 0.92, 0.97
 METRICS = ("macro_f1", "accuracy", "balanced_accuracy", "mcc", "kappa")
@@ -116,4 +115,5 @@ def figures(quick: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    print_report(figures("--quick" in sys.argv), as_json="--json" in sys.argv)
+    options = benchmark_parser(__doc__).parse_args()
+    print_report(figures(options.quick), options.json)

@@ -19,11 +19,13 @@ beside the repository, else random words.
 """
 
 import csv
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -32,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 from tests.real.conftest import REAL_DATA
 
 ROWS, QUICK_ROWS, PIPELINE_STEP = 50_000, 1_000, 25
@@ -192,12 +194,13 @@ def compare(folder: Path, rows: int, rounds: int) -> list[Figure]:
     data = folder / "mixed.csv"
     write_csv(data, ("text", "id"), ((text, i) for i, text in enumerate(mixed_texts(rows))))
     sizes = [f"pipeline{size}" for size in PIPELINE_BATCHES]
-    speeds = {kind: [measure(kind, folder, data)] for kind in ("ours", "bare", *sizes)}
-    best = max(sizes, key=lambda kind: speeds[kind][0])
-    for _ in range(1, rounds):
-        for kind in ("ours", "bare", best):
-            speeds[kind].append(measure(kind, folder, data))
+    speeds: dict[str, list[float]] = {kind: [] for kind in ("ours", "bare", *sizes)}
+    for _ in range(rounds):
+        for kind, found in speeds.items():
+            found.append(measure(kind, folder, data))
+        print(json.dumps(speeds), file=sys.stderr, flush=True)
     speed = {kind: median(found) for kind, found in speeds.items()}
+    best = max(sizes, key=lambda kind: speed[kind])
 
     def figure(peer: str, words: str, goal: float) -> Figure:
         name, ratio = f"{rows:,} texts: ours / {words}", speed["ours"] / speed[peer]
@@ -245,22 +248,31 @@ def compare_memory(folder: Path, is_quick: bool) -> list[Figure]:
     return [Figure(name, many, few, "MiB", few / many, 1 / 1.1)]
 
 
-if __name__ == "__main__":
-    if "--measure" in sys.argv:
-        chosen, where, file = sys.argv[sys.argv.index("--measure") + 1 :][:3]
-        print(KINDS[chosen](Path(where), Path(file)))
-        sys.exit()
-    quick = "--quick" in sys.argv
-    wanted = int(sys.argv[sys.argv.index("--rows") + 1]) if "--rows" in sys.argv else ROWS
+def run(options: Namespace) -> list[Figure]:
+    """The figures that are asked for."""
     figures: list[Figure] = []
+    is_whole = not (options.engines or options.memory)
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        is_partial = {"--engines", "--memory"} & set(sys.argv)
-        if "--memory" in sys.argv:
-            figures += compare_memory(Path(other), quick)
-        if not is_partial or "--engines" in sys.argv:
+        if options.memory:
+            figures += compare_memory(Path(other), options.quick)
+        if is_whole or options.engines:
             train(Path(one), "minilm", CLASSES)
-        if "--engines" in sys.argv:
-            figures += compare_engines(Path(one), quick)
-        if not is_partial:
-            figures += compare(Path(one), QUICK_ROWS if quick else wanted, 1 if quick else ROUNDS)
-    print_report(figures, as_json="--json" in sys.argv)
+        if options.engines:
+            figures += compare_engines(Path(one), options.quick)
+        if is_whole:
+            rows = options.rows or (QUICK_ROWS if options.quick else ROWS)
+            figures += compare(Path(one), rows, 1 if options.quick else ROUNDS)
+    return figures
+
+
+if __name__ == "__main__":
+    parser = benchmark_parser(__doc__, measured="KIND FOLDER FILE")
+    parser.add_argument("--rows", type=int, metavar="N", help=f"texts, default {ROWS}")
+    parser.add_argument("--engines", action="store_true", help="compare the engines")
+    parser.add_argument("--memory", action="store_true", help="compare the memory of many rows")
+    given = parser.parse_args()
+    if given.measure:
+        kind, *where = given.measure
+        print(KINDS[kind](*map(Path, where)))
+    else:
+        print_report(run(given), given.json)

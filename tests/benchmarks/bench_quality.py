@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.bench_train import LENGTH, QUICK_ROWS, Rows, new_model
-from tests.benchmarks.report import Figure, machine, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, machine, print_report
 from tests.benchmarks.stock import stock_trainer
 from tests.real.conftest import REAL_DATA
 
@@ -117,13 +118,13 @@ def stock(train: Rows, test: Rows, epochs: int, batch: int, rate: str) -> Curve:
     return curve
 
 
-def curve_of(kind: str, rate: str, epochs: int, batch: int) -> Curve:
+def curve_of(kind: str, rate: str, options: Namespace) -> Curve:
     """The curve of one training, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.bench_quality", "--curve", kind, rate]
-    sizes = ["--epochs", str(epochs), "--batch", str(batch)]
+    command = [sys.executable, "-m", "tests.benchmarks.bench_quality", "--measure", kind, rate]
+    sizes = ["--epochs", str(options.epochs), "--batch", str(options.batch)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(
-        command + sizes + ["--quick"] * ("--quick" in sys.argv),
+        command + sizes + ["--quick"] * options.quick,
         capture_output=True,
         text=True,
         check=True,
@@ -133,11 +134,11 @@ def curve_of(kind: str, rate: str, epochs: int, batch: int) -> Curve:
     return curve
 
 
-def compare(epochs: int, batch: int) -> tuple[list[Figure], dict[str, Curve]]:
-    curves = {"ours": curve_of("ours", "", epochs, batch)}
+def compare(options: Namespace) -> tuple[list[Figure], dict[str, Curve]]:
+    curves = {"ours": curve_of("ours", "", options)}
     print(json.dumps(curves), file=sys.stderr, flush=True)
     for rate in RATES:
-        curves[rate] = curve_of("stock", rate, epochs, batch)
+        curves[rate] = curve_of("stock", rate, options)
         print(json.dumps({rate: curves[rate]}), file=sys.stderr, flush=True)
     best = max(RATES, key=lambda rate: curves[rate][-1][1])
     seconds, figure = curves[best][-1]
@@ -145,8 +146,12 @@ def compare(epochs: int, batch: int) -> tuple[list[Figure], dict[str, Curve]]:
     end, final = curves["ours"][-1]
     peer = f"stock Trainer at its best rate, {best}"
     return [
-        Figure(f"macro-F1 after {epochs} epochs / {peer}", final, figure, "", final / figure, 1),
-        Figure(f"seconds of {epochs} epochs / {peer}", end, seconds, "s", seconds / end, None),
+        Figure(
+            f"macro-F1 after {options.epochs} epochs / {peer}", final, figure, "", final / figure, 1
+        ),
+        Figure(
+            f"seconds of {options.epochs} epochs / {peer}", end, seconds, "s", seconds / end, None
+        ),
         Figure(
             f"seconds to macro-F1 {figure:.3f} / {peer}",
             reached,
@@ -158,22 +163,22 @@ def compare(epochs: int, batch: int) -> tuple[list[Figure], dict[str, Curve]]:
     ], curves
 
 
-def option(name: str, default: int) -> int:
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
-
-
 def main() -> None:
-    epochs, batch = option("--epochs", 5), option("--batch", 32)
+    parser = benchmark_parser(__doc__, measured="KIND RATE")
+    parser.add_argument("--epochs", type=int, default=5, help="default 5")
+    parser.add_argument("--batch", type=int, default=32, help="examples a batch, default 32")
+    options = parser.parse_args()
     if not REAL_DATA.is_dir():
         print("bench_quality needs clinc_lt beside the repository: ../shared/data")
         return
-    if "--curve" in sys.argv:
-        kind, rate = sys.argv[sys.argv.index("--curve") + 1 :][:2]
-        train, test = read_rows("--quick" in sys.argv)
-        print(json.dumps((ours if kind == "ours" else stock)(train, test, epochs, batch, rate)))
+    if options.measure:
+        kind, rate = options.measure
+        train, test = read_rows(options.quick)
+        learn = ours if kind == "ours" else stock
+        print(json.dumps(learn(train, test, options.epochs, options.batch, rate)))
         return
-    figures, curves = compare(epochs, batch)
-    if "--json" in sys.argv:
+    figures, curves = compare(options)
+    if options.json:
         found = {"machine": machine(), "curves": curves, "figures": [asdict(f) for f in figures]}
         print(json.dumps(found, indent=2))
     else:

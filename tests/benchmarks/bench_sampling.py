@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 
 CLASSES, IMBALANCE, REPEATS = 100, 1000, 3
 MEBIBYTE = 1 << 20
@@ -199,8 +199,9 @@ def figures(quick: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    if "--measure" in sys.argv:
-        kind, rows, repeats = sys.argv[sys.argv.index("--measure") + 1 :]
+    options = benchmark_parser(__doc__, measured="KIND ROWS REPEATS").parse_args()
+    if options.measure:
+        kind, rows, repeats = options.measure
         print(json.dumps(measure_here(kind, int(rows), int(repeats))))
     else:
-        print_report(figures("--quick" in sys.argv), as_json="--json" in sys.argv)
+        print_report(figures(options.quick), options.json)

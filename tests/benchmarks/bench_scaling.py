@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.report import Figure, machine, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, machine, print_report
 
 ROWS, CLASSES = (10**3, 10**4, 10**5, 10**6), (2, 100, 1000, 10_000)
 ROWS_OF_CLASSES, CLASSES_OF_ROWS = 50_000, 10
@@ -182,7 +182,8 @@ def measure(folder: Path, rows: int, classes: int, validation: float, is_minilm:
     arguments += ["--workspace", str(folder / f"workspace-{rows}-{classes}-{is_minilm}")]
     arguments += ["--model", "minilm" if is_minilm else str(folder / "model")]
     arguments += ["--batch-size", str(MINILM_BATCH if is_minilm else BATCH)]
-    command = [sys.executable, "-m", "tests.benchmarks.bench_scaling", "--measure", *arguments]
+    program = [sys.executable, "-m", "tests.benchmarks.bench_scaling"]
+    command = [*program, "--measure", json.dumps(arguments)]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}
     )
@@ -253,12 +254,13 @@ def print_lines(lines: Sequence[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    if "--measure" in sys.argv:
-        print(json.dumps(train(sys.argv[sys.argv.index("--measure") + 1 :])))
+    options = benchmark_parser(__doc__, measured="ARGUMENTS").parse_args()
+    if options.measure:
+        print(json.dumps(train(json.loads(options.measure[0]))))
     else:
         with tempfile.TemporaryDirectory() as made:
-            found, compared = compare(Path(made), "--quick" in sys.argv)
-        if "--json" in sys.argv:
+            found, compared = compare(Path(made), options.quick)
+        if options.json:
             figures = [asdict(figure) for figure in compared]
             print(json.dumps({"machine": machine(), "runs": found, "figures": figures}, indent=2))
         else:

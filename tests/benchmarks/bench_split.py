@@ -8,7 +8,6 @@ one class; and the sample data by customer. K is 5. The deviation is the largest
 between the share of a class in a fold and in all rows, the mean over three seeds.
 """
 
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from dsample_cli.data.folds import stratified_folds
 from dsample_cli.data.groups import linked_rows
 from dsample_cli.data.labels import encode_labels
 from dsample_cli.data.table import read_text_table
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 
 FOLDS, CLASSES, IMBALANCE, SEEDS = 5, 50, 100, 3
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "support_tickets.csv"
@@ -114,4 +113,5 @@ def _figure(
 
 
 if __name__ == "__main__":
-    print_report(figures("--quick" in sys.argv), as_json="--json" in sys.argv)
+    options = benchmark_parser(__doc__).parse_args()
+    print_report(figures(options.quick), options.json)

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.bench_train import FILES, read_rows
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 from tests.real.conftest import REAL_DATA
 
 ROUNDS, QUICK_ROUNDS = 7, 2
@@ -181,6 +181,7 @@ def compare(folder: Path, rounds: int) -> list[Figure]:
 
 
 if __name__ == "__main__":
+    options = benchmark_parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as made:
-        figures = compare(Path(made), QUICK_ROUNDS if "--quick" in sys.argv else ROUNDS)
-    print_report(figures, as_json="--json" in sys.argv)
+        figures = compare(Path(made), QUICK_ROUNDS if options.quick else ROUNDS)
+    print_report(figures, options.json)

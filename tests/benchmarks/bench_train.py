@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.benchmarks.report import Figure, print_report
+from tests.benchmarks.report import Figure, benchmark_parser, print_report
 from tests.benchmarks.stock import stock_trainer
 from tests.real.conftest import REAL_DATA
 
@@ -240,11 +240,11 @@ def compare(name: str, is_quick: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    quick = "--quick" in sys.argv
-    if "--measure" in sys.argv:
-        chosen, data = sys.argv[sys.argv.index("--measure") + 1 :][:2]
-        found = read_rows(data)
-        print(KINDS[chosen](found.first(QUICK_ROWS if quick else MOST_ROWS)))
+    options = benchmark_parser(__doc__, measured="KIND DATA").parse_args()
+    if options.measure:
+        kind, data = options.measure
+        rows = read_rows(data).first(QUICK_ROWS if options.quick else MOST_ROWS)
+        print(KINDS[kind](rows))
     else:
-        figures = [f for name in FILES for f in compare(name, quick)]
-        print_report(figures, as_json="--json" in sys.argv)
+        figures = [f for name in FILES for f in compare(name, options.quick)]
+        print_report(figures, options.json)

@@ -1,5 +1,6 @@
 """How a benchmark reports: a table, or one JSON object."""
 
+import argparse
 import json
 import os
 import platform
@@ -30,6 +31,25 @@ class Figure:
     @property
     def is_met(self) -> bool:
         return self.goal is None or (self.ratio is not None and self.ratio >= self.goal)
+
+
+def benchmark_parser(doc: str | None, measured: str = "") -> argparse.ArgumentParser:
+    """The options that benchmarks share.
+
+    Args:
+        doc: What the benchmark does.
+        measured: What a benchmark hands the processes of its own that it measures, by their names;
+            they get it as `--measure`.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--quick", action="store_true", help="a small run, to see that all works")
+    if measured:
+        names = measured.split()
+        parser.add_argument("--measure", nargs=len(names), metavar=names, help=argparse.SUPPRESS)
+    return parser
 
 
 def machine() -> dict[str, Any]:
