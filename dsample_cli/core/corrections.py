@@ -6,7 +6,7 @@ the model carries and of the data's class shares), `head_norms` and `head_bias` 
 All are affine in the logits, class by class, so that they can be folded into that layer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,24 @@ class Correction:
     bias: Floats
     strengths: dict[str, float]
 
-    def __call__(self, logits: NDArray[np.floating]) -> Floats:
-        """Corrected logits, shape [N, C]."""
-        return np.asarray(logits * self.scale + self.bias, dtype=np.float64)
+    def __call__(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Corrected logits, shape [N, C], of the type of the logits."""
+        corrected = np.empty(logits.shape, np.result_type(logits, np.float32))
+        for of_part, part in zip(_parts(corrected), self._in_parts(logits), strict=True):
+            of_part[...] = part
+        return corrected
 
     def labels(self, logits: NDArray[np.floating]) -> NDArray[np.int64]:
         """The label id of the highest corrected logit of each row, shape [N]."""
-        parts = [self(part).argmax(axis=1) for part in _parts(logits)]
+        parts = [part.argmax(axis=1) for part in self._in_parts(logits)]
         return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def _in_parts(self, logits: NDArray[np.floating]) -> Iterator[Floats]:
+        """Corrected logits of some rows after the other, each over those before."""
+        for part, room in _parts_with_room(logits):
+            np.multiply(part, self.scale, out=room)
+            room += self.bias
+            yield room
 
     def then(self, other: "Correction") -> "Correction":
         """This correction followed by another.
@@ -241,9 +251,11 @@ def temperature(
 
 def _mean_logits(logits: NDArray[np.floating], inverse: float) -> Floats:
     """Mean of each row's logits under softmax(inverse logits), shape [N]."""
-    means = []
-    for part in _parts(logits):
-        weights = np.exp(inverse * (part - part.max(axis=1, keepdims=True)))
+    means = [np.empty(0)]
+    for part, weights in _parts_with_room(logits):
+        np.subtract(part, part.max(axis=1, keepdims=True), out=weights, dtype=np.float64)
+        weights *= inverse
+        np.exp(weights, out=weights)
         means.append(np.einsum("nc,nc->n", weights, part) / weights.sum(axis=1))
     return np.concatenate(means)
 
@@ -308,10 +320,11 @@ def log_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Flo
         array([0.689777])
     """
     losses = [np.empty(0)]
-    for part, of_part in zip(_parts(logits), _parts(labels, logits.shape[1]), strict=True):
-        shifted = part - part.max(axis=1, keepdims=True)
+    of_parts = _parts(labels, logits.shape[1])
+    for (part, shifted), of_part in zip(_parts_with_room(logits), of_parts, strict=True):
+        np.subtract(part, part.max(axis=1, keepdims=True), out=shifted, dtype=np.float64)
         of_label = shifted[np.arange(len(of_part)), of_part]
-        losses.append(np.log(np.exp(shifted).sum(axis=1)) - of_label)
+        losses.append(np.log(np.exp(shifted, out=shifted).sum(axis=1)) - of_label)
     return np.concatenate(losses)
 
 
@@ -319,6 +332,14 @@ def _parts(rows: NDArray[Any], n_classes: int | None = None) -> list[NDArray[Any
     """Views of some rows each, which together have so many classes' numbers as fit a cache."""
     size = max(1, _CELLS // max(1, n_classes or rows.shape[1]))
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _parts_with_room(rows: NDArray[Any]) -> Iterator[tuple[NDArray[Any], Floats]]:
+    """Parts of rows, each with room for as many numbers: the same, as new room costs more."""
+    parts = _parts(rows)
+    room = np.empty_like(parts[0], dtype=np.float64) if parts else np.empty(0)
+    for part in parts:
+        yield part, room[: len(part)]
 
 
 def _best(value_of: Callable[[Any], float], candidates: Iterable[tuple[float, ...]]) -> Any:

@@ -54,7 +54,7 @@ def metric_value(metric: str, n_classes: int, row_weights: NDArray | None = None
 
 def cross_fit(
     fit: Fit, logits: NDArray[np.floating], labels: NDArray[np.integer], seed: int = 0
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Correct each row by a correction that was fitted without its fold.
 
     Args:
@@ -64,13 +64,13 @@ def cross_fit(
         seed: Of the folds, which spread each class's rows evenly.
 
     Returns:
-        Corrected logits, shape [N, C].
+        Corrected logits, shape [N, C], of the type of the logits.
     """
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     order = shuffled[np.argsort(labels[shuffled], kind="stable")]
     folds = np.empty(len(labels), dtype=np.int64)
     folds[order] = np.arange(len(labels)) % _FOLDS
-    corrected = np.array(logits, dtype=np.float64)
+    corrected = np.array(logits)
     for fold in range(_FOLDS):
         held_out = folds == fold
         if held_out.any() and not held_out.all():

@@ -18,6 +18,8 @@ Interval = tuple[float, float]
 LEVEL = 0.95
 # With which the mean of a group takes part in the share of each of its classes.
 _ADDED_ROWS = 4
+# Classes times resamples whose metrics are computed at a time.
+_CELLS = 1 << 20
 
 
 def bootstrap_intervals(
@@ -57,9 +59,14 @@ def bootstrap_intervals(
         True
     """
     hits, predicted = _resampled_totals(confusion, resamples, np.random.default_rng(seed))
-    drawn = metrics_from_totals(hits, confusion.sum(axis=1), predicted)
+    support = confusion.sum(axis=1)
+    size = max(1, _CELLS // len(confusion))
+    drawn = [
+        metrics_from_totals(hits[at : at + size], support, predicted[at : at + size])
+        for at in range(0, resamples, size)
+    ]
     return {
-        name: percentile_interval(drawn[name], estimate, level)
+        name: percentile_interval(np.concatenate([d[name] for d in drawn]), estimate, level)
         for name, estimate in metrics_from_confusion(confusion).items()
     }
 

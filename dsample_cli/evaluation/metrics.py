@@ -79,7 +79,13 @@ def confusion_matrix(
     for ids in (true_ids, predicted_ids):
         if ids.size and (ids.min() < 0 or ids.max() >= n_classes):
             raise ValueError(f"label ids must be in [0, {n_classes})")
-    cells = np.bincount(true_ids * n_classes + predicted_ids, minlength=n_classes**2)
+    cell_of_row = true_ids * n_classes + predicted_ids
+    if n_classes**2 <= len(cell_of_row):
+        cells = np.bincount(cell_of_row, minlength=n_classes**2)
+    else:  # of zeros, only those that are written take memory
+        cells = np.zeros(n_classes**2, np.int64)
+        filled, rows = np.unique(cell_of_row, return_counts=True)
+        cells[filled] = rows
     return cells.reshape(n_classes, n_classes)
 
 

@@ -74,7 +74,7 @@ class Choice:
     correction: Correction
     gain: Gain | None
     prior: Floats
-    validation: Floats | None
+    validation: NDArray[np.floating] | None
 
     def to_json(self, names: Sequence[str], is_folded: bool) -> dict[str, Any]:
         """The entry `correction` of run.json."""
@@ -114,31 +114,30 @@ def choose_correction(
     if logits is None or labels is None:
         require_validation(wish.method, False)
         return Choice(wish, NONE, nothing, None, wish.carried, None)
-    raw = np.asarray(logits, dtype=np.float64)
     if wish.method == NONE:
-        return Choice(wish, NONE, nothing, None, wish.carried, raw)
+        return Choice(wish, NONE, nothing, None, wish.carried, logits)
     name = "logit-adjust" if wish.method == AUTO else wish.method
     weights = _row_weights(wish, labels)
     fit = _fit(name, wish, weights)
-    held_out = cross_fit(fit, raw, labels)
-    gain = measure_gain(raw, held_out, labels, wish.metric, weights)
+    held_out = cross_fit(fit, logits, labels)
+    gain = measure_gain(logits, held_out, labels, wish.metric, weights)
     if wish.method != AUTO:
         prior = _served(wish) if name == "logit-adjust" else wish.carried
-        return Choice(wish, name, fit(raw, labels), gain, prior, held_out)
-    method, correction, prior, kept = [], nothing, wish.carried, raw
+        return Choice(wish, name, fit(logits, labels), gain, prior, held_out)
+    method, correction, prior, kept = [], nothing, wish.carried, logits
     served_weights = None
     if gain.is_beyond_noise:
-        method, correction = [name], fit(raw, labels)
+        method, correction = [name], fit(logits, labels)
         prior, kept = _served(wish), held_out
         served_weights = weights
 
-    def calibrate(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
-        return temperature(logits, labels, served_weights)
+    def calibrate(values: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
+        return temperature(values, labels, served_weights)
 
     calibrated = cross_fit(calibrate, kept, labels)
     if _is_better_calibrated(kept, calibrated, labels, served_weights):
         method.append("temperature")
-        correction = correction.then(calibrate(correction(raw), labels))
+        correction = correction.then(calibrate(correction(logits), labels))
         kept = calibrated
     return Choice(wish, "+".join(method) or NONE, correction, gain, prior, kept)
 
@@ -304,7 +303,8 @@ def _fit(name: str, wish: Wish, row_weights: NDArray | None) -> Fit:
 
     def fit(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Correction:
         # The strengths are fitted on what will be served: the target's share is added first.
-        fitted = CORRECTIONS[name](to_target(logits), labels, *(inputs[n] for n in needed))
+        aimed = logits if wish.target is None else to_target(logits)
+        fitted = CORRECTIONS[name](aimed, labels, *(inputs[n] for n in needed))
         return to_target.then(fitted)
 
     return fit
@@ -323,7 +323,10 @@ def _served(wish: Wish) -> Floats:
 
 
 def _is_better_calibrated(
-    raw: Floats, calibrated: Floats, labels: NDArray[np.integer], row_weights: NDArray | None
+    raw: NDArray[np.floating],
+    calibrated: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    row_weights: NDArray | None,
 ) -> bool:
     """Whether the log-loss falls by more than luck would have it."""
     gains = log_losses(raw, labels) - log_losses(calibrated, labels)

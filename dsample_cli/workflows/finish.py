@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsample_cli.core.config import TrainConfig
-from dsample_cli.core.corrections import Correction, softmax
+from dsample_cli.core.corrections import Correction, label_probabilities, softmax
 from dsample_cli.core.disk import replace_file, sync_file, sync_tree, writing
 from dsample_cli.core.progress import WarningsKept
 from dsample_cli.evaluation.calibration import CalibrationBins, calibration_bins
@@ -77,10 +77,7 @@ def finish_run(
     prior = dict(zip(data.label_names, choice.prior.tolist(), strict=True))
     if choice.gain is not None:
         listener.note(correction_text(correction))
-    corrected = {name: choice.correction(values) for name, values in logits.items()}
-    if choice.validation is not None:
-        corrected["validation"] = choice.validation
-    probabilities = {split: softmax(values) for split, values in corrected.items()}
+    probabilities = {split: _probabilities(split, of, choice) for split, of in logits.items()}
     evaluations = {s: _evaluate(data, config, s, probs) for s, probs in probabilities.items()}
     manifest = run.read_manifest()
     completed = Completed(
@@ -222,6 +219,13 @@ def _evaluate(
     )
 
 
+def _probabilities(split: str, logits: NDArray[np.floating], choice: Choice) -> NDArray[np.float64]:
+    """Probabilities of a split's rows, shape [N, C]; where fitted on, cross-fitted ones."""
+    if split == "validation" and choice.validation is not None:
+        return softmax(choice.validation)
+    return softmax(choice.correction(logits))
+
+
 def _calibrations(
     data: Datasets,
     logits: Mapping[str, NDArray[np.floating]],
@@ -233,10 +237,10 @@ def _calibrations(
     if not evaluations:
         return {}
     split = list(evaluations)[-1]
-    probabilities, truth = softmax(logits[split]), data.parts[split].codes
-    right = probabilities.argmax(axis=1) == truth
+    predicted = logits[split].argmax(axis=1)
+    confidence = label_probabilities(logits[split], predicted)
     name = "as refitted" if is_refitted else "as trained"
-    found = {name: calibration_bins(probabilities.max(axis=1), right)}
+    found = {name: calibration_bins(confidence, predicted == data.parts[split].codes)}
     corrected = evaluations[split].calibration
     if choice.method != NONE and corrected is not None:
         found["corrected"] = corrected
