@@ -331,6 +331,17 @@ def test_no_correction_changes_nothing():
     assert (no_correction(3)(Z) == Z).all()
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int64"])
+def test_corrected_logits_keep_their_type(monkeypatch, kind):
+    monkeypatch.setattr(corrections, "_CELLS", 6)  # two rows at a time
+    correction = Correction(np.array([1.0, 2.0, 0.5]), np.array([0.25, -1.0, 3.0]), {})
+    logits = np.random.default_rng(0).integers(-4, 5, (7, 3)).astype(kind)
+    found = correction(logits)
+    assert found.dtype == {"float32": "float32", "float16": "float32"}.get(kind, "float64")
+    assert (found == logits * correction.scale + correction.bias).all()
+    assert (correction.labels(logits) == found.argmax(axis=1)).all()
+
+
 def test_every_correction_can_be_asked_for():
     assert set(CORRECTIONS) == set(CORRECT_NAMES) - {"auto", "none"}
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsample_cli.evaluation import intervals
 from dsample_cli.evaluation.intervals import (
     as_pairs,
     bootstrap_intervals,
@@ -36,6 +37,14 @@ def test_the_same_seed_gives_the_same_intervals():
     confusion = np.array([[40, 9], [5, 6]])
     assert bootstrap_intervals(confusion) == bootstrap_intervals(confusion)
     assert bootstrap_intervals(confusion) != bootstrap_intervals(confusion, seed=1)
+
+
+@pytest.mark.parametrize("cells", [1, 3 * 40, 10**9])
+def test_metrics_of_some_resamples_at_a_time_are_those_of_all(monkeypatch, cells):
+    confusion = np.random.default_rng(2).integers(0, 9, (3, 3))
+    expected = bootstrap_intervals(confusion, resamples=100)
+    monkeypatch.setattr(intervals, "_CELLS", cells)
+    assert bootstrap_intervals(confusion, resamples=100) == expected
 
 
 def test_perfect_predictions_have_no_width():
