@@ -185,14 +185,15 @@ def _overlapped(
     put: Callable[[_Window, NDArray[np.floating]], None],
 ) -> None:
     """Forward each window while the next is read and the last is put in its place."""
-    with ThreadPoolExecutor(2, "predict") as pool:
-        upcoming = pool.submit(next, windows, None)
-        written = pool.submit(lambda: None)
+    # A thread for each, as what a thread frees is room for its own alone.
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+        upcoming = reader.submit(next, windows, None)
+        written = writer.submit(lambda: None)
         while (window := upcoming.result()) is not None:
-            upcoming = pool.submit(next, windows, None)
+            upcoming = reader.submit(next, windows, None)
             logits = forward(window)
             written.result()
-            written = pool.submit(put, window, logits)
+            written = writer.submit(put, window, logits)
         written.result()
 
 
