@@ -253,7 +253,7 @@ def _mean_logits(logits: NDArray[np.floating], inverse: float) -> Floats:
     """Mean of each row's logits under softmax(inverse logits), shape [N]."""
     means = [np.empty(0)]
     for part, weights in _parts_with_room(logits):
-        np.subtract(part, part.max(axis=1, keepdims=True), out=weights, dtype=np.float64)
+        _below_highest(part, out=weights)
         weights *= inverse
         np.exp(weights, out=weights)
         means.append(np.einsum("nc,nc->n", weights, part) / weights.sum(axis=1))
@@ -297,7 +297,7 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities of logits, shape [N, C]."""
     probabilities = np.empty(logits.shape, np.float64)
     for part, of_part in zip(_parts(logits), _parts(probabilities), strict=True):
-        np.subtract(part, part.max(axis=1, keepdims=True), out=of_part, dtype=np.float64)
+        _below_highest(part, out=of_part)
         np.exp(of_part, out=of_part)
         of_part /= of_part.sum(axis=1, keepdims=True)
     return probabilities
@@ -322,10 +322,15 @@ def log_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Flo
     losses = [np.empty(0)]
     of_parts = _parts(labels, logits.shape[1])
     for (part, shifted), of_part in zip(_parts_with_room(logits), of_parts, strict=True):
-        np.subtract(part, part.max(axis=1, keepdims=True), out=shifted, dtype=np.float64)
+        _below_highest(part, out=shifted)
         of_label = shifted[np.arange(len(of_part)), of_part]
         losses.append(np.log(np.exp(shifted, out=shifted).sum(axis=1)) - of_label)
     return np.concatenate(losses)
+
+
+def _below_highest(part: NDArray[np.floating], out: Floats) -> None:
+    """Logits less their row's highest, whose exponentials are finite, in double precision."""
+    np.subtract(part, part.max(axis=1, keepdims=True), out=out, dtype=np.float64)
 
 
 def _parts(rows: NDArray[Any], n_classes: int | None = None) -> list[NDArray[Any]]:
