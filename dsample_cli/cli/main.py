@@ -1,5 +1,6 @@
 """The `dsample` command: its subcommands, and the only place where errors become exit codes."""
 
+import atexit
 import contextlib
 import gc
 import os
@@ -29,6 +30,7 @@ from dsample_cli.cli import (
 from dsample_cli.cli._options import COMMAND_SETTINGS
 from dsample_cli.cli._output import INTERRUPTED, print_error
 from dsample_cli.cli._streams import discard, make_streams_writable
+from dsample_cli.core import torchrun
 from dsample_cli.core.faults import explain_fault
 from dsample_cli.errors import DsampleError
 
@@ -91,11 +93,29 @@ def main(arguments: list[str] | None = None) -> None:
     # 700, as is usual, takes half a second.
     gc.set_threshold(100_000)
     make_streams_writable()
+    codes: list[int] = []
+    if torchrun.size() > 1:
+        # Registered before anything else, so that it is called last.
+        atexit.register(_end_at_once, codes)
     args = sys.argv[1:] if arguments is None else arguments
     code = run(args)
+    codes.append(code)
     # Python looks once more for garbage as it ends, which takes a second among those objects.
     gc.freeze()
     sys.exit(code)
+
+
+def _end_at_once(codes: list[int]) -> None:
+    """End the process without taking Python down; 1 is its exit code if none is there.
+
+    Gloo's threads outlive `destroy_process_group` while anything still refers to the group. One
+    that lets go of a tensor as Python is being taken down would abort the process, after a run
+    that has succeeded (pytorch/pytorch#190489).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(codes[0] if codes else 1)
 
 
 def run(args: list[str]) -> int:

@@ -112,6 +112,37 @@ def test_torchrun_trains_one_run_and_tells_its_uneven_end(tmp_path):
     assert "the last step repeats 4 of them" in told
 
 
+ENDING = """
+import atexit, sys
+from dsample_cli.cli import main
+class Told:
+    def __del__(self): print("taken down", flush=True)
+sys.modules["told"] = Told()
+run = main.run
+def run_and_register(args):
+    atexit.register(print, "at exit")
+    return run(args)
+main.run = run_and_register
+main.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("size", "ending"), [("1", ["at exit", "taken down"]), ("2", ["at exit"])])
+@pytest.mark.parametrize(("args", "code"), [(["--version"], 0), (["no-such-command"], 2)])
+def test_one_of_several_processes_does_not_take_python_down(args, code, size, ending):
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING, *args],
+        env=process_environment(WORLD_SIZE=size),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines()[-len(ending) :] == ending
+    assert ("taken down" in done.stdout) == (size == "1")
+    assert bool(done.stderr) == (code == 2)
+
+
 def kill_all(pid: int) -> None:
     """SIGKILL a process and what it started; torchrun's children would otherwise train on."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
