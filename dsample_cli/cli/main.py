@@ -89,9 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     Exit codes: 0 done; 1 a problem with data, configuration or run; 2 wrong usage; 3 a check that
     was asked for is not met; 130 interrupted.
     """
-    # To load torch makes a million objects that stay; to look for garbage among them after every
-    # 700, as is usual, takes half a second.
-    gc.set_threshold(100_000)
+    # To load torch and transformers makes most of a million objects that stay. To look for garbage
+    # among them after every 700, as is usual, takes half a second, and so does one look at them all.
+    gc.set_threshold(1_000_000)
     make_streams_writable()
     codes: list[int] = []
     if torchrun.size() > 1:

@@ -1,21 +1,24 @@
 """Prediction on one machine: ours, transformers' pipeline, and a bare loop over prebuilt batches.
 
-    python -m tests.benchmarks.bench_predict [--json] [--quick] [--rows N] [--engines] [--memory]
+    python -m tests.benchmarks.bench_predict [--json] [--quick] [--rows N]
+                                             [--lengths] [--engines] [--memory]
 
 All predict texts of mixed lengths with one run of MiniLM, at the same thread count. Each figure is
 rows a second once imports and model are loaded, the median of three processes of its own, in turn
 with the others. `ours` is all of `dsample predict`: it reads a CSV file, tokenises, predicts and
 writes a JSON line a row with the probabilities of all classes and the row itself. `pipeline` is
 `pipeline("text-classification")` at its best batch size, which gets texts and gives one label; it
-gets every 25th row, so that it ends today. `bare` forwards our batches, sorted over all rows and
-built beforehand, in our precision: the ceiling of what a tool around such a loop can reach.
+gets every 25th row, or 500 of a smaller file, so that it ends today. `bare` forwards our batches,
+sorted over all rows and built beforehand, in our precision: the ceiling of what a tool around such
+a loop can reach.
 
-`--engines` compares the engines of `dsample predict` on the test texts of clinc_lt. `--memory`
-compares the peak memory of `dsample predict` at 50,000 and 500,000 rows, with `tiny`. Without them
-the texts alone are predicted.
+`--lengths` compares the same on each data set by itself, its texts as they are: what the ratio is
+worth depends on how long they are. `--engines` compares the engines of `dsample predict` on the
+test texts of clinc_lt. `--memory` compares the peak memory of `dsample predict` at 50,000 and
+500,000 rows, with `tiny`. Without any of them the mixed texts alone are predicted.
 
-The texts are those of clinc_lt, korean_hate, sms_spam and trec, one to eight joined, where they lie
-beside the repository, else random words.
+The mixed texts are those of clinc_lt, korean_hate, sms_spam and trec, one to eight joined, where
+they lie beside the repository, else random words.
 """
 
 import csv
@@ -37,7 +40,7 @@ import numpy as np
 from tests.benchmarks.report import Figure, benchmark_parser, print_report
 from tests.real.conftest import REAL_DATA
 
-ROWS, QUICK_ROWS, PIPELINE_STEP = 50_000, 1_000, 25
+ROWS, QUICK_ROWS, PIPELINE_STEP, PIPELINE_ROWS = 50_000, 1_000, 25, 500
 PIPELINE_BATCHES = (1, 8, 32)
 ENGINES = ("torch", "onnx", "onnx-int8")
 MEMORY_ROWS, QUICK_MEMORY_ROWS = (50_000, 500_000), (9_000, 18_000)
@@ -161,7 +164,8 @@ def pipeline(folder: Path, data: Path, batch_size: int) -> float:
     classify = transformers.pipeline(
         "text-classification", str(run.model_dir), device=device, batch_size=batch_size
     )
-    texts = column(data)[::PIPELINE_STEP]
+    texts = column(data)
+    texts = texts[:: max(1, min(PIPELINE_STEP, len(texts) // PIPELINE_ROWS))]
     begin = time.perf_counter()
     found = classify(texts, truncation=True, max_length=LENGTH)
     assert len(found) == len(texts)
@@ -189,10 +193,10 @@ def measure(kind: str, folder: Path, data: Path) -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-def compare(folder: Path, rows: int, rounds: int) -> list[Figure]:
+def compare(folder: Path, title: str, texts: list[str], rounds: int) -> list[Figure]:
     """Ours, the pipeline at its best batch size, and the bare loop."""
-    data = folder / "mixed.csv"
-    write_csv(data, ("text", "id"), ((text, i) for i, text in enumerate(mixed_texts(rows))))
+    data = folder / "texts.csv"
+    write_csv(data, ("text", "id"), ((text, i) for i, text in enumerate(texts)))
     sizes = [f"pipeline{size}" for size in PIPELINE_BATCHES]
     speeds: dict[str, list[float]] = {kind: [] for kind in ("ours", "bare", *sizes)}
     for _ in range(rounds):
@@ -203,13 +207,25 @@ def compare(folder: Path, rows: int, rounds: int) -> list[Figure]:
     best = max(sizes, key=lambda kind: speed[kind])
 
     def figure(peer: str, words: str, goal: float) -> Figure:
-        name, ratio = f"{rows:,} texts: ours / {words}", speed["ours"] / speed[peer]
+        name, ratio = f"{title}: ours / {words}", speed["ours"] / speed[peer]
         return Figure(name, speed["ours"], speed[peer], "rows/s", ratio, goal)
 
     return [
         figure(best, f"pipeline, batch {best.removeprefix('pipeline')}", GOALS["pipeline"]),
         figure("bare", "bare loop over prebuilt batches", GOALS["bare"]),
     ]
+
+
+def compare_lengths(folder: Path, is_quick: bool) -> list[Figure]:
+    """The same on each data set by itself."""
+    figures: list[Figure] = []
+    for name in FILES:
+        texts = column(REAL_DATA / name)[: QUICK_ROWS if is_quick else None]
+        if texts:
+            words = sum(len(text.split()) for text in texts) / len(texts)
+            title = f"{name}, {len(texts):,} texts of {words:.0f} words"
+            figures += compare(folder, title, texts, 1 if is_quick else ROUNDS)
+    return figures
 
 
 def compare_engines(folder: Path, is_quick: bool) -> list[Figure]:
@@ -251,23 +267,27 @@ def compare_memory(folder: Path, is_quick: bool) -> list[Figure]:
 def run(options: Namespace) -> list[Figure]:
     """The figures that are asked for."""
     figures: list[Figure] = []
-    is_whole = not (options.engines or options.memory)
+    is_whole = not (options.lengths or options.engines or options.memory)
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         if options.memory:
             figures += compare_memory(Path(other), options.quick)
-        if is_whole or options.engines:
+        if is_whole or options.lengths or options.engines:
             train(Path(one), "minilm", CLASSES)
+        if options.lengths:
+            figures += compare_lengths(Path(one), options.quick)
         if options.engines:
             figures += compare_engines(Path(one), options.quick)
         if is_whole:
             rows = options.rows or (QUICK_ROWS if options.quick else ROWS)
-            figures += compare(Path(one), rows, 1 if options.quick else ROUNDS)
+            title, texts = f"{rows:,} mixed texts", mixed_texts(rows)
+            figures += compare(Path(one), title, texts, 1 if options.quick else ROUNDS)
     return figures
 
 
 if __name__ == "__main__":
     parser = benchmark_parser(__doc__, measured="KIND FOLDER FILE")
     parser.add_argument("--rows", type=int, metavar="N", help=f"texts, default {ROWS}")
+    parser.add_argument("--lengths", action="store_true", help="compare on each data set")
     parser.add_argument("--engines", action="store_true", help="compare the engines")
     parser.add_argument("--memory", action="store_true", help="compare the memory of many rows")
     given = parser.parse_args()
