@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     was asked for is not met; 130 interrupted.
     """
     # To load torch and transformers makes most of a million objects that stay. To look for garbage
-    # among them after every 700, as is usual, takes half a second, and so does one look at them all.
+    # among them takes half a second in all after every 700, as is usual, or 100,000.
     gc.set_threshold(1_000_000)
     make_streams_writable()
     codes: list[int] = []
