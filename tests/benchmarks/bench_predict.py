@@ -12,10 +12,10 @@ gets every 25th row, or 500 of a smaller file, so that it ends today. `bare` for
 sorted over all rows and built beforehand, in our precision: the ceiling of what a tool around such
 a loop can reach.
 
-`--lengths` compares the same on each data set by itself, its texts as they are: what the ratio is
-worth depends on how long they are. `--engines` compares the engines of `dsample predict` on the
-test texts of clinc_lt. `--memory` compares the peak memory of `dsample predict` at 50,000 and
-500,000 rows, with `tiny`. Without any of them the mixed texts alone are predicted.
+`--lengths` compares the same on each data set by itself, its texts as they are, and needs them
+beside the repository. `--engines` compares the engines of `dsample predict` on the test texts of
+clinc_lt. `--memory` compares the peak memory of `dsample predict` at 50,000 and 500,000 rows, with
+`tiny`. Without any of them the mixed texts alone are predicted.
 
 The mixed texts are those of clinc_lt, korean_hate, sms_spam and trec, one to eight joined, where
 they lie beside the repository, else random words.
@@ -221,10 +221,9 @@ def compare_lengths(folder: Path, is_quick: bool) -> list[Figure]:
     figures: list[Figure] = []
     for name in FILES:
         texts = column(REAL_DATA / name)[: QUICK_ROWS if is_quick else None]
-        if texts:
-            words = sum(len(text.split()) for text in texts) / len(texts)
-            title = f"{name}, {len(texts):,} texts of {words:.0f} words"
-            figures += compare(folder, title, texts, 1 if is_quick else ROUNDS)
+        words = sum(len(text.split()) for text in texts) / len(texts)
+        title = f"{name}, {len(texts):,} texts of {words:.0f} words"
+        figures += compare(folder, title, texts, 1 if is_quick else ROUNDS)
     return figures
 
 
@@ -291,6 +290,8 @@ if __name__ == "__main__":
     parser.add_argument("--engines", action="store_true", help="compare the engines")
     parser.add_argument("--memory", action="store_true", help="compare the memory of many rows")
     given = parser.parse_args()
+    if given.lengths and not all((REAL_DATA / name).is_file() for name in FILES):
+        parser.error(f"--lengths needs {', '.join(FILES)} in {REAL_DATA}")
     if given.measure:
         kind, *where = given.measure
         print(KINDS[kind](*map(Path, where)))
